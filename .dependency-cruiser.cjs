@@ -24,8 +24,8 @@ const layers = {
   ],
   "src/cli": ["src/index.ts", "src/util"],
 };
-const escape = (path) => path.replace(/[.]/g, "\\.");
-const inside = (path) => (path.endsWith(".ts") ? `^${escape(path)}$` : `^${path}/`);
+const escapeDots = (path) => path.replace(/[.]/g, "\\.");
+const inside = (path) => (path.endsWith(".ts") ? `^${escapeDots(path)}$` : `^${path}/`);
 const everything = "^(src|kernels|codegen|runtime)/";
 
 module.exports = {
