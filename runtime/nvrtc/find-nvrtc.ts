@@ -34,7 +34,7 @@ export function findNvrtc(
   options: { readonly maxMajor?: number; readonly env?: NodeJS.ProcessEnv } = {},
 ): readonly NvrtcLibrary[] {
   const env = options.env ?? process.env;
-  const forced = env["HYDRANT_NVRTC"];
+  const forced = env.HYDRANT_NVRTC;
   if (forced !== undefined && forced !== "") {
     const found = isDirectory(forced)
       ? inFolder(forced, "HYDRANT_NVRTC")
@@ -64,9 +64,9 @@ export function findNvrtc(
 }
 
 function searchPath(env: NodeJS.ProcessEnv): [NvrtcOrigin, string[]][] {
-  const cuda = [env["CUDA_HOME"], env["CUDA_PATH"]].filter((path) => path !== undefined);
+  const cuda = [env.CUDA_HOME, env.CUDA_PATH].filter((path) => path !== undefined);
   const toolkits = [...cuda, ...childrenOf("/usr/local", /^cuda/), "/opt/cuda"];
-  const pythons = [env["VIRTUAL_ENV"], env["CONDA_PREFIX"], join(homedir(), ".local")]
+  const pythons = [env.VIRTUAL_ENV, env.CONDA_PREFIX, join(homedir(), ".local")]
     .filter((path) => path !== undefined && path !== "")
     .concat("/usr/local", "/usr", childrenOf(join(homedir(), ".pyenv", "versions"), /./));
   const sitePackages = pythons
@@ -91,7 +91,7 @@ const wheelFolders = (site: string): string[] => [
 ];
 
 function loaderFolders(env: NodeJS.ProcessEnv): string[] {
-  const folders = (env["LD_LIBRARY_PATH"] ?? "").split(":").filter((folder) => folder !== "");
+  const folders = (env.LD_LIBRARY_PATH ?? "").split(":").filter((folder) => folder !== "");
   for (const file of childrenOf("/etc/ld.so.conf.d", /\.conf$/)) {
     for (const line of readText(file).split("\n")) {
       if (line.startsWith("/")) folders.push(line.trim());
