@@ -32,6 +32,7 @@ export class GraphBuilder {
   readonly #types: TensorType[] = [];
   readonly #outputs: { name: string; value: ValueId }[] = [];
   readonly #updates = new Map<string, ValueId>();
+  readonly #constants = new Map<string, Value>();
   #scope = "";
 
   constructor(name: string) {
@@ -81,13 +82,12 @@ export class GraphBuilder {
     data: readonly number[],
     shape: Shape = [data.length],
   ): Value {
-    return this.#append("constant", [], { data: [...data] }, undefined, { dtype, shape })[0];
+    return this.#constant({ dtype, shape }, [...data]);
   }
 
   /** u64 words, for attention masks. */
   constantWords(data: Iterable<bigint>, shape: Shape): Value {
-    const words = [...data].map(String);
-    return this.#append("constant", [], { data: words }, undefined, { dtype: "u64", shape })[0];
+    return this.#constant({ dtype: "u64", shape }, [...data].map(String));
   }
 
   iota(size: Dim): Value {
@@ -209,6 +209,16 @@ export class GraphBuilder {
     };
   }
 
+  /** Equal constants become one value: every layer asks for the same rotary frequencies. */
+  #constant(type: TensorType, data: readonly number[] | readonly string[]): Value {
+    const key = JSON.stringify([type, data]);
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const value = this.#append("constant", [], { data }, undefined, type)[0];
+    this.#constants.set(key, value);
+    return value;
+  }
+
   #source(kind: SourceKind, name: string, type: TensorType): Value {
     const known = this.#sourceValues.get(`${kind} ${name}`);
     if (known !== undefined) return known;
@@ -225,8 +235,8 @@ export class GraphBuilder {
     label?: string,
     constantType?: TensorType,
   ): Results[K] {
-    const path =
-      label === undefined && this.#scope === "" ? undefined : `${this.#scope}${label ?? op}`;
+    const unnamed = op === "constant" || (label === undefined && this.#scope === "");
+    const path = unnamed ? undefined : `${this.#scope}${label ?? op}`;
     let types: readonly TensorType[];
     try {
       types = inferTypes(

@@ -35,11 +35,7 @@ export function parseGraph(text: string): Graph {
       line.expect("=");
       const word = line.match(/[a-z_0-9]+/y, "an op");
       if (word === "parameter" || word === "input" || word === "state") {
-        const source = {
-          kind: word satisfies SourceKind,
-          name: line.string(),
-          value: results[0] ?? 0,
-        };
+        const source: Source = { kind: word, name: line.string(), value: results[0] ?? 0 };
         line.expect(":");
         types[source.value] = line.type();
         sources.push(source);

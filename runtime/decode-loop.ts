@@ -1,0 +1,84 @@
+import type { TreePolicy } from "../src/speculation/tree-policy.ts";
+import { rootOnly, truncateDepth } from "../src/speculation/tree.ts";
+import { type Decoder, eventLoopTurn, type StepInputs, type StepOutcome } from "./decoder.ts";
+
+export type FinishReason = "length" | "eos" | "context";
+
+export interface DecodeOptions extends StepInputs {
+  readonly prompt: readonly number[];
+  readonly maxNewTokens: number;
+  /** Any of these ends the text; it is the last token given out. Empty to ignore them. */
+  readonly eosTokenIds: ReadonlySet<number>;
+  readonly policy: TreePolicy;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DecodeStep {
+  /** New tokens of this step, cut at the end of the text. */
+  readonly tokens: readonly number[];
+  readonly outcome: StepOutcome;
+  /** Milliseconds the device took. */
+  readonly ms: number;
+  /** Set on the last step. */
+  readonly finish?: FinishReason;
+}
+
+export interface DecodeStart {
+  readonly reusedTokens: number;
+  readonly prefillMs: number;
+}
+
+/**
+ * Prompt in, steps out. Every step commits the root and the accepted drafts; the text ends inside a
+ * step at the first of: an end token, the token budget, the context limit. What it gives out is
+ * what plain decoding would, whatever the trees.
+ *
+ * An aborted `signal` ends it with its reason before the next step; the decoder stays usable.
+ */
+export async function* decode(
+  decoder: Decoder,
+  options: DecodeOptions,
+  onStart?: (start: DecodeStart) => void,
+): AsyncGenerator<DecodeStep, void, void> {
+  const { prompt, maxNewTokens, eosTokenIds, policy, signal } = options;
+  const begin = performance.now();
+  const reusedTokens = await decoder.start(prompt, options, signal);
+  onStart?.({ reusedTokens, prefillMs: performance.now() - begin });
+
+  let produced = 0;
+  while (true) {
+    await eventLoopTurn();
+    signal?.throwIfAborted();
+    if (decoder.room < 0) {
+      yield {
+        tokens: [],
+        outcome: { tree: [], committed: [], path: [] },
+        ms: 0,
+        finish: "context",
+      };
+      return;
+    }
+    const wanted = policy.next();
+    const tree = wanted.maxDepth <= decoder.room ? wanted : fitting(wanted, decoder.room);
+    const from = performance.now();
+    const outcome = await decoder.step(tree, options);
+    const ms = performance.now() - from;
+    policy.observe({ tree, accepted: outcome.path, ms });
+
+    const end = outcome.committed.findIndex((token) => eosTokenIds.has(token));
+    let tokens = end < 0 ? outcome.committed : outcome.committed.slice(0, end + 1);
+    let finish: FinishReason | undefined = end < 0 ? undefined : "eos";
+    if (produced + tokens.length >= maxNewTokens) {
+      if (produced + tokens.length > maxNewTokens || finish === undefined) finish = "length";
+      tokens = tokens.slice(0, maxNewTokens - produced);
+    }
+    produced += tokens.length;
+    if (finish === undefined && decoder.room < 0) finish = "context";
+    yield finish === undefined ? { tokens, outcome, ms } : { tokens, outcome, ms, finish };
+    if (finish !== undefined) return;
+  }
+}
+
+function fitting(tree: Parameters<typeof truncateDepth>[0], depth: number) {
+  return depth === 0 ? rootOnly : truncateDepth(tree, depth);
+}

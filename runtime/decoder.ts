@@ -1,0 +1,161 @@
+import type { Graph } from "../src/ir/graph.ts";
+import { rootOnly, type TreeTopology } from "../src/speculation/tree.ts";
+import { HydrantError } from "../src/util/errors.ts";
+import type { Executable, Session, Tensors } from "./executor.ts";
+
+/** The graphs of one model with one draft method (see src/models/decode-graphs.ts). */
+export interface DecodeGraphs {
+  readonly prefill: Graph;
+  readonly step: (tree: TreeTopology) => Graph;
+}
+
+export interface DecoderLimits {
+  /** Most tokens the model may hold, prompt and answer. */
+  readonly contextLength: number;
+  /** Prompt tokens absorbed at a time: bounds scratch memory and the delay of an abort. */
+  readonly prefillRows: number;
+}
+
+export interface StepInputs {
+  /** f32[7], see `samplingFields`. */
+  readonly sampling: Float32Array;
+  readonly seed: bigint;
+}
+
+export interface StepOutcome {
+  /** Tokens of the tree's nodes, root first, in tree order. */
+  readonly tree: readonly number[];
+  /** Tokens committed: the root and the accepted drafts. */
+  readonly committed: readonly number[];
+  /** Tree nodes of `committed`. */
+  readonly path: readonly number[];
+}
+
+/**
+ * One text in progress on a device: feeds the prompt, runs steps, and mirrors the committed tokens.
+ * All lengths and caches live in the session; the host only reads what a step committed.
+ */
+export class Decoder {
+  readonly #session: Session;
+  readonly #graphs: DecodeGraphs;
+  readonly #limits: DecoderLimits;
+  readonly #prefill: Executable;
+  readonly #steps = new Map<string, Executable>();
+  #tokens: number[] = [];
+
+  constructor(session: Session, graphs: DecodeGraphs, limits: DecoderLimits) {
+    this.#session = session;
+    this.#graphs = graphs;
+    this.#limits = limits;
+    this.#prefill = session.compile(graphs.prefill);
+    this.#step(rootOnly);
+  }
+
+  /** Tokens the session has committed, prompt included. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  get contextLength(): number {
+    return this.#limits.contextLength;
+  }
+
+  /** Deepest tree the next step may use without passing the context limit; negative when full. */
+  get room(): number {
+    return this.#limits.contextLength - 1 - this.#tokens.length;
+  }
+
+  /**
+   * Makes the session hold `prompt`, reusing what it shares with the tokens held already.
+   * @param first sampling of the first new token, which becomes the root.
+   * @returns tokens that were reused.
+   * @throws HydrantError for an empty prompt or one longer than the context.
+   */
+  async start(prompt: readonly number[], first: StepInputs, signal?: AbortSignal): Promise<number> {
+    const { contextLength, prefillRows } = this.#limits;
+    if (prompt.length === 0) {
+      throw new HydrantError("generate/empty-prompt", "The prompt is empty.", {
+        hint: "Give at least one token.",
+      });
+    }
+    if (prompt.length > contextLength) {
+      throw new HydrantError(
+        "generate/prompt-too-long",
+        `The prompt has ${prompt.length} tokens, the context holds ${contextLength}.`,
+        { hint: "Shorten the prompt." },
+      );
+    }
+    // The last shared token is absorbed again: what a drafter stored for it depends on the token after.
+    const reused = Math.max(0, commonPrefix(this.#tokens, prompt) - 1);
+    const kept = Math.min(reused, prompt.length - 1);
+    this.#truncate(kept);
+    while (this.#tokens.length < prompt.length - 1) {
+      await eventLoopTurn();
+      signal?.throwIfAborted();
+      const from = this.#tokens.length;
+      const to = Math.min(from + prefillRows, prompt.length - 1);
+      await this.#prefill.run(
+        {
+          tokens: Int32Array.from(prompt.slice(from, to)),
+          following: Int32Array.from(prompt.slice(from + 1, to + 1)),
+          count: Int32Array.of(to - from),
+        },
+        { rows: to - from },
+      );
+      this.#tokens.push(...prompt.slice(from, to));
+    }
+    signal?.throwIfAborted();
+    this.#session.writeState("root", Int32Array.of(prompt.at(-1) ?? 0));
+    await this.step(rootOnly, first);
+    return kept;
+  }
+
+  /** Draft, verify, accept, commit over one tree. The tree must fit in `room`. */
+  async step(tree: TreeTopology, { sampling, seed }: StepInputs): Promise<StepOutcome> {
+    const outputs = await this.#step(tree).run({ sampling, seed: BigUint64Array.of(seed) });
+    const count = output(outputs, "count")[0] ?? 0;
+    const path = output(outputs, "path").slice(0, count);
+    const tokens = output(outputs, "tree");
+    const committed = path.map((node) => tokens[node] ?? 0);
+    this.#tokens.push(...committed);
+    return { tree: tokens, committed, path };
+  }
+
+  dispose(): void {
+    for (const step of this.#steps.values()) step.dispose();
+    this.#prefill.dispose();
+    this.#session.dispose();
+  }
+
+  #step(tree: TreeTopology): Executable {
+    let step = this.#steps.get(tree.key);
+    if (step === undefined) {
+      step = this.#session.compile(this.#graphs.step(tree));
+      this.#steps.set(tree.key, step);
+    }
+    return step;
+  }
+
+  /** Forgets all tokens from `length` on. Caches need no change: slots after the length are never read. */
+  #truncate(length: number): void {
+    this.#tokens = this.#tokens.slice(0, length);
+    this.#session.writeState("length", Int32Array.of(length));
+  }
+}
+
+/** Lets timers and aborts happen: an await of finished work alone never would. */
+export function eventLoopTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function commonPrefix(a: readonly number[], b: readonly number[]): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) length++;
+  return length;
+}
+
+function output(outputs: Tensors, name: string): number[] {
+  const data = outputs[name];
+  if (!(data instanceof Int32Array)) throw new TypeError(`the step graph has no output "${name}"`);
+  return Array.from(data);
+}
