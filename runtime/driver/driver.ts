@@ -75,6 +75,7 @@ export interface LaunchConfig {
   /**
    * Programmatic dependent launch: blocks may start before the previous kernel of the stream has
    * ended, and see its writes only after `griddepcontrol.wait` (compute capability 9.0 and newer).
+   * For launches, captured ones included; explicitly added kernel nodes refuse it.
    */
   readonly programmatic?: boolean;
   /** All blocks resident at once, so that they may wait for one another. */

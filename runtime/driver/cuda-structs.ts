@@ -1,0 +1,143 @@
+/**
+ * The structures of cuda.h that launches and graphs take, written field by field into memory whose
+ * address is known. Offsets are those of the 64-bit Linux ABI; the tests compile a C program
+ * against the real header to check every one of them.
+ */
+import type { ConditionalKind, Dim3, KernelLaunch, Stream } from "./driver.ts";
+import type { PackedArgs } from "./kernel-args.ts";
+
+/** Bytes of native memory with their address: what a structure is written into. */
+export interface NativeMemory {
+  readonly address: number;
+  readonly view: DataView;
+}
+
+/** The most bytes of arguments a kernel can take (CUDA 12.1 on sm_70 and newer). */
+export const MAX_ARGUMENT_BYTES = 32764;
+
+// Where each structure lies in the scratch memory of a driver.
+const ARGUMENTS = 0;
+const ARGUMENT_TABLE = 32768;
+const LAUNCH_CONFIG = ARGUMENT_TABLE + 8192 * 8;
+const LAUNCH_ATTRIBUTES = LAUNCH_CONFIG + 64;
+const NODE_PARAMS = LAUNCH_ATTRIBUTES + 4 * 72;
+export const SCRATCH_BYTES = NODE_PARAMS + 256;
+
+const ATTRIBUTE_BYTES = 72;
+export const LAUNCH_ATTRIBUTE_COOPERATIVE = 2;
+export const LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4;
+export const LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6;
+const NODE_TYPE_CONDITIONAL = 13;
+const CONDITIONAL_TYPES: Record<ConditionalKind, number> = { if: 0, while: 1, switch: 2 };
+
+const setAddress = (view: DataView, offset: number, value: number | bigint): void =>
+  view.setBigUint64(offset, BigInt(value), true);
+
+function setDim3(view: DataView, offset: number, { x, y, z }: Dim3): void {
+  view.setUint32(offset, x, true);
+  view.setUint32(offset + 4, y, true);
+  view.setUint32(offset + 8, z, true);
+}
+
+/** Copies the arguments and returns the address of the `void **kernelParams` table over them. */
+export function writeArguments(memory: NativeMemory, args: PackedArgs): number {
+  const { address, view } = memory;
+  new Uint8Array(view.buffer, view.byteOffset + ARGUMENTS, args.bytes.length).set(args.bytes);
+  for (const [index, offset] of args.offsets.entries()) {
+    setAddress(view, ARGUMENT_TABLE + 8 * index, address + ARGUMENTS + offset);
+  }
+  return address + ARGUMENT_TABLE;
+}
+
+/** Writes a `CUlaunchConfig` with its attributes and returns its address. */
+export function writeLaunchConfig(
+  memory: NativeMemory,
+  kernel: KernelLaunch,
+  stream: Stream,
+): number {
+  const { address, view } = memory;
+  const at = LAUNCH_CONFIG;
+  setDim3(view, at, kernel.grid);
+  setDim3(view, at + 12, kernel.block);
+  view.setUint32(at + 24, kernel.sharedBytes ?? 0, true);
+  setAddress(view, at + 32, stream);
+  setAddress(view, at + 40, address + LAUNCH_ATTRIBUTES);
+  view.setUint32(at + 48, writeLaunchAttributes(memory, kernel), true);
+  return address + at;
+}
+
+/** Writes `CUlaunchAttribute`s from the start of their array and returns how many. */
+function writeLaunchAttributes(memory: NativeMemory, kernel: KernelLaunch): number {
+  const { view } = memory;
+  let count = 0;
+  const next = (id: number): number => {
+    const at = LAUNCH_ATTRIBUTES + count++ * ATTRIBUTE_BYTES;
+    new Uint8Array(view.buffer, view.byteOffset + at, ATTRIBUTE_BYTES).fill(0);
+    view.setUint32(at, id, true);
+    return at + 8;
+  };
+  if (kernel.cluster !== undefined) {
+    setDim3(view, next(LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION), kernel.cluster);
+  }
+  if (kernel.programmatic === true) {
+    view.setInt32(next(LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION), 1, true);
+  }
+  if (kernel.cooperative === true) {
+    view.setInt32(next(LAUNCH_ATTRIBUTE_COOPERATIVE), 1, true);
+  }
+  return count;
+}
+
+/** The attributes a kernel node keeps, as (id, address of the `CUlaunchAttributeValue`) pairs. */
+export function writeNodeAttributes(
+  memory: NativeMemory,
+  kernel: KernelLaunch,
+): readonly { readonly id: number; readonly address: number }[] {
+  const count = writeLaunchAttributes(memory, kernel);
+  return Array.from({ length: count }, (_, index) => {
+    const at = LAUNCH_ATTRIBUTES + index * ATTRIBUTE_BYTES;
+    return { id: memory.view.getUint32(at, true), address: memory.address + at + 8 };
+  });
+}
+
+/** Writes `CUDA_KERNEL_NODE_PARAMS_v2` and returns its address. */
+export function writeKernelNodeParams(memory: NativeMemory, kernel: KernelLaunch): number {
+  const { address, view } = memory;
+  const at = NODE_PARAMS;
+  setAddress(view, at, kernel.function);
+  setDim3(view, at + 8, kernel.grid);
+  setDim3(view, at + 20, kernel.block);
+  view.setUint32(at + 32, kernel.sharedBytes ?? 0, true);
+  setAddress(view, at + 40, writeArguments(memory, kernel.args));
+  setAddress(view, at + 48, 0); // extra
+  setAddress(view, at + 56, 0); // kern: the function is given
+  setAddress(view, at + 64, 0); // ctx: the current one
+  return address + at;
+}
+
+/** Writes `CUgraphNodeParams` of a conditional node and returns its address. */
+export function writeConditionalNodeParams(
+  memory: NativeMemory,
+  conditional: {
+    readonly kind: ConditionalKind;
+    readonly handle: bigint;
+    readonly bodies: number;
+  },
+  context: number,
+): number {
+  const { address, view } = memory;
+  // All reserved bytes must be zero.
+  new Uint8Array(view.buffer, view.byteOffset + NODE_PARAMS, 256).fill(0);
+  view.setInt32(NODE_PARAMS, NODE_TYPE_CONDITIONAL, true);
+  const at = NODE_PARAMS + 16;
+  setAddress(view, at, conditional.handle);
+  view.setInt32(at + 8, CONDITIONAL_TYPES[conditional.kind], true);
+  view.setUint32(at + 12, conditional.bodies, true);
+  setAddress(view, at + 24, context);
+  return address + NODE_PARAMS;
+}
+
+/** Address of the array of body graphs the driver left in the parameters just used. */
+export function readConditionalBodies(memory: NativeMemory): bigint {
+  return memory.view.getBigUint64(NODE_PARAMS + 16 + 16, true);
+}
