@@ -10,10 +10,11 @@ import {
   rowsOf,
   writeKeysAndValues,
 } from "../models/llama.ts";
+import { draftLevels, proposalMask } from "../speculation/draft-levels.ts";
 import type { Drafter, DraftStep } from "../speculation/drafter.ts";
 import type { TreeTopology } from "../speculation/tree.ts";
-import { hasGrandchildren, maskConstant, outputRows } from "./draft-masks.ts";
-import { childTokens, expansion, levelsOf } from "./tree-levels.ts";
+import { maskConstant } from "./draft-masks.ts";
+import { childTokens, expandedTokens } from "./tree-levels.ts";
 
 const names = { parameters: "heads.cross_attn", cache: "draft" };
 
@@ -43,7 +44,7 @@ function draftTree(
   tree: TreeTopology,
   { root, length }: DraftStep,
 ): Value {
-  const levels = levelsOf(tree);
+  const levels = draftLevels(tree);
   const tokens = [root];
   const lastPosition = b.add(length, b.constant("i32", [-1]));
   let frontier = root;
@@ -61,7 +62,7 @@ function draftTree(
         embedTokens(b, model, frontier),
         positions,
         length,
-        maskConstant(b, depth === 0 ? [[]] : outputRows(tree, depth)),
+        maskConstant(b, depth === 0 ? [[]] : proposalMask(tree, depth)),
       );
       const children = childTokens(b, level, lmHead(b, model, outputs));
       tokens.push(children);
@@ -69,7 +70,7 @@ function draftTree(
       if (next === undefined) return;
       // Outputs that nodes further down will see: the root's, then those with grandchildren.
       const kept = Array.from(level.expanded.keys()).filter(
-        (row) => depth === 0 || hasGrandchildren(tree, level.expanded[row] ?? 0),
+        (row) => depth === 0 || (level.expandedChildCounts[row] ?? 0) > 0,
       );
       if (kept.length > 0) {
         const shown = b.gather(outputs, b.constant("i32", kept), "shown_outputs");
@@ -78,8 +79,7 @@ function draftTree(
         writeKeysAndValues(b, model, names, inputNorm(b, model, shown), at, start);
         slot += kept.length;
       }
-      const { childIndices } = expansion(level, next);
-      frontier = b.gather(children, b.constant("i32", childIndices), "expanded_tokens");
+      frontier = expandedTokens(b, level, next, children);
     });
   }
   return b.concat(tokens, 0, "draft.tokens");

@@ -7,11 +7,12 @@ import {
   projection,
   rowsOf,
 } from "../models/llama.ts";
+import { draftLevels } from "../speculation/draft-levels.ts";
 import type { Drafter, DraftStep } from "../speculation/drafter.ts";
 import type { TreeTopology } from "../speculation/tree.ts";
 import { ancestorRows, maskConstant, type MaskRows, referenceEagleRows } from "./draft-masks.ts";
 import { rememberHidden, rememberedHidden } from "./remembered-hidden.ts";
-import { childTokens, expansion, levelsOf } from "./tree-levels.ts";
+import { childTokens, expandedTokens, parentRows } from "./tree-levels.ts";
 
 /**
  * How draft rows of one depth see each other. `ancestors` is the right mask. `reference` repeats
@@ -49,7 +50,7 @@ function draftTree(
   { root, length }: DraftStep,
   maskRows: (tree: TreeTopology, depth: number) => MaskRows,
 ): Value {
-  const levels = levelsOf(tree);
+  const levels = draftLevels(tree);
   const tokens = [root];
   let outputs = rememberedHidden(b, model);
   let slot = 0;
@@ -59,21 +60,15 @@ function draftTree(
       tokens.push(children);
       const next = levels[depth + 1];
       if (next === undefined) return;
-      const { parentRows, childIndices } = expansion(level, next);
-      const parents = b.gather(outputs, b.constant("i32", parentRows), "parent_outputs");
-      const expanded = b.gather(children, b.constant("i32", childIndices), "expanded_tokens");
+      const parents = parentRows(b, next, outputs);
+      const expanded = expandedTokens(b, level, next, children);
+      const count = next.expanded.length;
       // The root's pair sits at position length-1, so a node at depth d sits at length-1+d.
-      const positions = b.add(
-        b.constant(
-          "i32",
-          childIndices.map(() => depth),
-        ),
-        length,
-      );
+      const positions = b.add(b.constant("i32", new Array<number>(count).fill(depth)), length);
       const mask = maskConstant(b, maskRows(tree, depth + 1));
       const start = b.add(length, b.constant("i32", [slot]));
       outputs = pairLayer(b, model, expanded, parents, { positions, length, mask, start });
-      slot += childIndices.length;
+      slot += count;
     });
   }
   return b.concat(tokens, 0, "draft.tokens");

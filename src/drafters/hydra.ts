@@ -7,11 +7,12 @@ import {
   rmsNorm,
   rowsOf,
 } from "../models/llama.ts";
+import { draftLevels } from "../speculation/draft-levels.ts";
 import type { CommittedRows, Drafter } from "../speculation/drafter.ts";
 import type { TreeTopology } from "../speculation/tree.ts";
 import { draftIndependently } from "./medusa.ts";
 import { rememberHidden, rememberedHidden } from "./remembered-hidden.ts";
-import { childTokens, expansion, levelsOf } from "./tree-levels.ts";
+import { childTokens, expandedTokens, parentRows } from "./tree-levels.ts";
 
 export interface HydraHeads {
   readonly arch: "mlp" | "prefix-mlp";
@@ -73,7 +74,7 @@ function draftSequentially(
   tree: TreeTopology,
   root: Value,
 ): Value {
-  const levels = levelsOf(tree);
+  const levels = draftLevels(tree);
   const tokens = [root];
   // One row per expanded node: [hidden ; E(root) ; E(path token 1) ; …], a slot wider at each depth.
   let rows = b.concat([rememberedHidden(b, model), embedTokens(b, model, root)], 1, "draft.rows");
@@ -83,14 +84,8 @@ function draftSequentially(
       tokens.push(children);
       const next = levels[depth + 1];
       if (next === undefined) return;
-      const { parentRows, childIndices } = expansion(level, next);
-      const parents = b.gather(rows, b.constant("i32", parentRows), "parent_rows");
-      const grown = embedTokens(
-        b,
-        model,
-        b.gather(children, b.constant("i32", childIndices), "expanded_tokens"),
-      );
-      rows = b.concat([parents, grown], 1, "rows");
+      const grown = embedTokens(b, model, expandedTokens(b, level, next, children));
+      rows = b.concat([parentRows(b, next, rows), grown], 1, "rows");
     });
   }
   return b.concat(tokens, 0, "draft.tokens");

@@ -1,9 +1,10 @@
 import type { GraphBuilder, Value } from "../ir/builder.ts";
 import { type BaseModel, lmHead, projection, weight } from "../models/llama.ts";
+import { draftLevels } from "../speculation/draft-levels.ts";
 import type { Drafter } from "../speculation/drafter.ts";
 import type { TreeTopology } from "../speculation/tree.ts";
 import { rememberHidden, rememberedHidden } from "./remembered-hidden.ts";
-import { childTokens, levelsOf } from "./tree-levels.ts";
+import { childTokens } from "./tree-levels.ts";
 
 export interface MedusaHeads {
   /** Counted from the checkpoint's keys: the field in public config files is wrong. */
@@ -36,7 +37,7 @@ export function draftIndependently(
   root: Value,
   logits: (depth: number) => Value,
 ): Value {
-  const tokens = levelsOf(tree).map((level, depth) =>
+  const tokens = draftLevels(tree).map((level, depth) =>
     b.scope(`draft.${depth}`, () => childTokens(b, level, logits(depth), true)),
   );
   return b.concat([root, ...tokens], 0, "draft.tokens");

@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { ParameterSource } from "../../runtime/executor.ts";
+import { drafterFor } from "../../src/drafters/registry.ts";
+import { isFloat } from "../../src/ir/dtype.ts";
+import { parseModelConfig } from "../../src/models/config.ts";
+import { parseHeadsConfig } from "../../src/models/heads-config.ts";
+import type { BaseModel } from "../../src/models/llama.ts";
+import { treeFromPaths } from "../../src/speculation/tree.ts";
+import { openSafetensors } from "../../src/weights/safetensors.ts";
+import type { TensorFile } from "../../src/weights/tensor-file.ts";
+
+export const goldenCases = [
+  "V1-hydra-mlp",
+  "V2-hydra-prefix-mlp",
+  "V3-medusa",
+  "V4-hydra-eagle-attn",
+  "V5-hydra-cross-attn",
+] as const;
+
+export interface GoldenStep {
+  readonly tree_tokens: number[];
+  readonly appended: number[];
+}
+
+export interface GoldenRun {
+  readonly prompt: number[];
+  readonly prompt_argmax: number[];
+  readonly ar_tokens: number[];
+  readonly spec_tokens: number[];
+  readonly steps: GoldenStep[];
+}
+
+interface GoldenJson {
+  readonly choices: number[][];
+  readonly runs: GoldenRun[];
+  readonly typical_runs?: {
+    readonly temperature: number;
+    readonly posterior_threshold: number;
+    readonly posterior_alpha: number;
+    readonly runs: GoldenRun[];
+  };
+}
+
+export function goldenPath(...parts: string[]): string {
+  return fileURLToPath(new URL(`../fixtures/golden/${parts.join("/")}`, import.meta.url));
+}
+
+/** A golden case with its models opened; `close` when done. */
+export async function openGolden(name: (typeof goldenCases)[number]) {
+  const json = (...parts: string[]) => JSON.parse(readFileSync(goldenPath(name, ...parts), "utf8"));
+  const kind = name === "V3-medusa" ? "medusa" : "hydra";
+  const base = await openSafetensors(goldenPath(name, "base/model.safetensors"));
+  const heads = await openSafetensors(goldenPath(name, `heads/${kind}_lm_head.safetensors`));
+  const expected = await openSafetensors(goldenPath(name, "golden.safetensors"));
+  const source = parameterSource(base, heads);
+  const model: BaseModel = {
+    config: parseModelConfig(json("base/config.json"), `${name}/base/config.json`),
+    storedType: (parameter) => {
+      const dtype = source.parameters.get(parameter)?.dtype;
+      if (dtype === undefined || !isFloat(dtype)) throw new Error(`no weight ${parameter}`);
+      return dtype;
+    },
+    cacheType: "f32",
+  };
+  const golden = json("golden.json") as GoldenJson;
+  return {
+    golden,
+    model,
+    source,
+    expected,
+    tree: treeFromPaths(golden.choices, name),
+    drafter: drafterFor(
+      model,
+      parseHeadsConfig(json("heads/config.json"), name, kind),
+      heads.tensors.keys(),
+      {
+        eagleMask: "reference",
+      },
+    ),
+    close: () => Promise.all([base.close(), heads.close(), expected.close()]),
+  };
+}
+
+/** Base weights under their own names, heads' under `heads.`. */
+export function parameterSource(base: TensorFile, heads?: TensorFile): ParameterSource {
+  const parameters = new Map<string, { dtype: "f32" | "f16" | "bf16"; shape: readonly number[] }>();
+  for (const [prefix, file] of [
+    ["", base],
+    ["heads.", heads],
+  ] as const) {
+    for (const [name, { dtype, shape }] of file?.tensors ?? []) {
+      if (dtype === "f32" || dtype === "f16" || dtype === "bf16")
+        parameters.set(prefix + name, { dtype, shape });
+    }
+  }
+  return {
+    parameters,
+    read: (name, into, offset) => {
+      const inHeads = name.startsWith("heads.");
+      const file = inHeads ? heads : base;
+      if (file === undefined) throw new Error(`no heads were opened for ${name}`);
+      return file.read(inHeads ? name.slice("heads.".length) : name, into, offset);
+    },
+  };
+}
+
+export async function readFloats(file: TensorFile, name: string): Promise<Float32Array> {
+  const info = file.tensors.get(name);
+  if (info === undefined) throw new Error(`no tensor ${name}`);
+  const data = new Float32Array(info.byteLength / 4);
+  await file.read(name, new Uint8Array(data.buffer));
+  return data;
+}
