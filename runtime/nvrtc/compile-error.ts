@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { cacheDirectory } from "../../src/util/cache-directory.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 
@@ -22,12 +22,13 @@ export class CompileError extends HydrantError {
     readonly source: string;
     readonly fileName: string;
     readonly options: readonly string[];
+    readonly headers: Readonly<Record<string, string>>;
     readonly log: string;
   }) {
-    const { source, fileName, options } = failure;
+    const { source, fileName, options, headers } = failure;
     const log = failure.log.trim();
     const first = firstError(log);
-    const repro = reproCommand(source, fileName, options);
+    const repro = reproCommand({ source, fileName, headers }, options);
     super("nvrtc/compile", first.message, {
       path: first.line === undefined ? fileName : `${first.file ?? fileName}:${first.line}`,
       hint: `Reproduce with: ${repro}`,
@@ -92,8 +93,14 @@ export function numberLines(source: string, errors: readonly number[]): string {
   return out.join("\n");
 }
 
+interface SourceText {
+  readonly source: string;
+  readonly fileName: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** An nvcc command with the same meaning; the source is kept in the cache unless it is a file. */
-function reproCommand(source: string, fileName: string, options: readonly string[]): string {
+function reproCommand(text: SourceText, options: readonly string[]): string {
   const flags = options.flatMap((option) => {
     const [flag = "", value = ""] = splitOption(option);
     switch (flag) {
@@ -109,7 +116,7 @@ function reproCommand(source: string, fileName: string, options: readonly string
         return [quote(option)];
     }
   });
-  return ["nvcc", ...flags, "-o", "/dev/null", quote(sourceFile(source, fileName))].join(" ");
+  return ["nvcc", ...flags, "-o", "/dev/null", quote(keepSource(text))].join(" ");
 }
 
 const splitOption = (option: string): [string, string] => {
@@ -120,14 +127,24 @@ const splitOption = (option: string): [string, string] => {
 const quote = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
-function sourceFile(source: string, fileName: string): string {
+/** Path of a file with this source, its headers beside it where the compiler finds them. */
+function keepSource({ source, fileName, headers }: SourceText): string {
   try {
-    if (existsSync(fileName) && readFileSync(fileName, "utf8") === source) return fileName;
-    const folder = join(cacheDirectory(), "failed");
-    mkdirSync(folder, { recursive: true });
+    const included = Object.entries(headers).filter(([name]) => source.includes(name));
+    if (included.length === 0 && existsSync(fileName)) {
+      if (readFileSync(fileName, "utf8") === source) return fileName;
+    }
     const hash = createHash("sha256").update(source).digest("hex").slice(0, 16);
-    const path = join(folder, `${hash}.cu`);
+    const folder = join(cacheDirectory(), "failed", hash);
+    const path = join(folder, basename(fileName));
+    mkdirSync(folder, { recursive: true });
     writeFileSync(path, source);
+    if (included.length > 0) {
+      for (const [name, text] of Object.entries(headers)) {
+        mkdirSync(dirname(join(folder, name)), { recursive: true });
+        writeFileSync(join(folder, name), text);
+      }
+    }
     return path;
   } catch {
     return fileName; // No place to keep it: the numbered source is in the error all the same.

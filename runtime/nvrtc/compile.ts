@@ -1,4 +1,5 @@
 /** CUDA C++ text → PTX and cubin for one architecture, through the disk cache. */
+import { HydrantError } from "../../src/util/errors.ts";
 import { KernelCache } from "./cache.ts";
 import { CompileError } from "./compile-error.ts";
 import type { Nvrtc, NvrtcOutput } from "./nvrtc.ts";
@@ -40,7 +41,8 @@ export interface CompiledModule {
 
 /**
  * Compiles, or finds the result of an earlier identical compilation in `cache`. Blocks for tens of
- * milliseconds when it compiles. Throws `CompileError` when the source is at fault.
+ * milliseconds when it compiles. Throws `CompileError` when the source is at fault and
+ * `nvrtc/unsupported-arch` when this NVRTC is too old or too new for the architecture.
  */
 export function compileCuda(
   nvrtc: Nvrtc,
@@ -48,6 +50,7 @@ export function compileCuda(
   cache?: KernelCache,
 ): CompiledModule {
   const nvrtcVersion = `${nvrtc.version.major}.${nvrtc.version.minor}`;
+  checkArch(nvrtc, request.arch);
   const options = nvrtcOptions(request);
   const key = KernelCache.key([
     nvrtcVersion,
@@ -70,6 +73,7 @@ export function compileCuda(
       source: request.source,
       fileName: request.name,
       options,
+      headers: request.headers ?? {},
       log: mapAssemblerErrors(nvrtc, request, output.log),
     });
   }
@@ -91,6 +95,22 @@ export function nvrtcOptions(request: CompileRequest): string[] {
     ),
     ...(request.options ?? []),
   ];
+}
+
+function checkArch(nvrtc: Nvrtc, arch: string): void {
+  const parsed = /^(?:sm|compute)_(\d+)([af]?)$/.exec(arch);
+  const { major, minor } = nvrtc.version;
+  const known = nvrtc.supportedArchs.includes(Number(parsed?.[1]));
+  // The architecture-specific forms came with CUDA 12.
+  if (known && (parsed?.[2] === "" || major >= 12)) return;
+  throw new HydrantError(
+    "nvrtc/unsupported-arch",
+    `NVRTC ${major}.${minor} does not compile for ${arch}.`,
+    {
+      path: nvrtc.library.path,
+      hint: `It knows ${nvrtc.supportedArchs.map((one) => `sm_${one}`).join(" ")}; newer CUDA versions know newer architectures.`,
+    },
+  );
 }
 
 type Entry = Omit<CompiledModule, "arch" | "nvrtcVersion" | "fromCache">;
