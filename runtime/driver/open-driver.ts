@@ -1,61 +1,44 @@
 /** The one place that picks the real driver or the emulator. */
-import { HydrantError } from "../../src/util/errors.ts";
 import type { CudaDriver } from "./driver.ts";
 import type { EmulatorOptions, InstrumentedDriver } from "./instrumented-driver.ts";
 
-export type DriverChoice =
-  /** The real driver if it has a device, else the emulator. */
-  "auto" | "cuda" | "emulator";
-
 /**
- * An initialised driver. Both kinds are loaded only when asked for, so a machine without koffi's
- * native library or a driver can still emulate.
+ * An initialised driver. Each kind is loaded only when asked for, so that a machine without a
+ * driver, or without koffi's native library, can still emulate.
  * Throws `cuda/no-driver`, `cuda/driver-too-old` or `cuda/no-device` when "cuda" cannot be had.
  */
+export async function openDriver(device: "cuda"): Promise<CudaDriver>;
 export async function openDriver(
-  choice: "emulator",
+  device: "emulator",
   options?: EmulatorOptions,
 ): Promise<InstrumentedDriver>;
 export async function openDriver(
-  choice?: DriverChoice,
+  device: "cuda" | "emulator",
   options?: EmulatorOptions,
 ): Promise<CudaDriver | InstrumentedDriver>;
 export async function openDriver(
-  choice: DriverChoice = "auto",
+  device: "cuda" | "emulator",
   options: EmulatorOptions = {},
 ): Promise<CudaDriver | InstrumentedDriver> {
-  switch (choice) {
-    case "emulator":
-      return openEmulator(options);
-    case "cuda":
-      return openCuda();
-    case "auto":
+  switch (device) {
+    case "cuda": {
+      const { loadCudaDriver } = await import("./cuda-driver.ts");
+      const driver = loadCudaDriver();
       try {
-        return await openCuda();
+        driver.init();
       } catch (error) {
-        if (error instanceof HydrantError) return openEmulator(options);
+        driver.close();
         throw error;
       }
+      return driver;
+    }
+    case "emulator": {
+      const { openEmulatedDriver } = await import("../emulator/emulated-driver.ts");
+      const driver = openEmulatedDriver(options);
+      driver.init();
+      return driver;
+    }
     default:
-      return choice satisfies never;
+      return device satisfies never;
   }
-}
-
-async function openCuda(): Promise<CudaDriver> {
-  const { loadCudaDriver } = await import("./cuda-driver.ts");
-  const driver = loadCudaDriver();
-  try {
-    driver.init();
-  } catch (error) {
-    driver.close();
-    throw error;
-  }
-  return driver;
-}
-
-async function openEmulator(options: EmulatorOptions): Promise<InstrumentedDriver> {
-  const { openEmulatedDriver } = await import("../emulator/emulated-driver.ts");
-  const driver = openEmulatedDriver(options);
-  driver.init();
-  return driver;
 }
