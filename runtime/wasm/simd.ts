@@ -18,11 +18,6 @@ const bin = (opcode: number) => binary(v, v, opcode);
 const test = (opcode: number) => unary(v, "i32", opcode);
 const splat = <T extends ValueType>(type: T, opcode: number) => unary(type, v, opcode);
 
-const ternary =
-  (opcode: number) =>
-  (first: Vec, second: Vec, third: Vec): Vec =>
-    operation(v, opcode, [first, second, third]);
-
 const shift =
   (opcode: number) =>
   (value: Vec, count: Arg<"i32">): Vec =>
@@ -314,8 +309,6 @@ export const f32x4 = {
   convertI32x4S: un(0xfd00fa),
   convertI32x4U: un(0xfd00fb),
   demoteF64x2Zero: un(0xfd005e),
-  /** Relaxed SIMD: `a * b + c`, fused or not as the machine likes; see the emulator's fused.ts. */
-  relaxedMadd: ternary(0xfd0105),
 } as const;
 
 /** Two 64-bit floats. */
@@ -349,8 +342,6 @@ export const f64x2 = {
   convertLowI32x4S: un(0xfd00fe),
   convertLowI32x4U: un(0xfd00ff),
   promoteLowF32x4: un(0xfd005f),
-  /** Relaxed SIMD: `a * b + c`, fused or not as the machine likes; see the emulator's fused.ts. */
-  relaxedMadd: ternary(0xfd0107),
 } as const;
 
 function lanesOf<T>(lanes: readonly T[], count: number): readonly T[] {

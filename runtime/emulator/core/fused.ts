@@ -1,5 +1,6 @@
 /** Whether this machine's WebAssembly multiplies and adds with one rounding, as PTX's fma does. */
 import { setFlagsFromString } from "node:v8";
+import { relaxedMadd } from "../../wasm/relaxed.ts";
 import { f32x4, ModuleBuilder } from "../../wasm/wasm.ts";
 
 let known: boolean | undefined;
@@ -19,7 +20,7 @@ function measure(): boolean {
   const probe = module.func("probe", ["f32", "f32"], ["f32"]);
   const a = f32x4.splat(probe.param("f32", 0));
   const c = f32x4.splat(probe.param("f32", 1));
-  probe.result(f32x4.extractLane(f32x4.relaxedMadd(a, a, c), 0));
+  probe.result(f32x4.extractLane(relaxedMadd.f32x4(a, a, c), 0));
   const bytes = module.encode();
   if (!WebAssembly.validate(bytes)) {
     // V8 before 11.4 (Node 20) has the instructions behind a flag.
