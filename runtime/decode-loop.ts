@@ -1,5 +1,5 @@
 import type { TreePolicy } from "../src/speculation/tree-policy.ts";
-import { rootOnly, truncateDepth } from "../src/speculation/tree.ts";
+import { truncateDepth } from "../src/speculation/tree.ts";
 import { type Decoder, eventLoopTurn, type StepInputs, type StepOutcome } from "./decoder.ts";
 
 export type FinishReason = "length" | "eos" | "context";
@@ -58,12 +58,15 @@ export async function* decode(
       };
       return;
     }
-    const wanted = policy.next();
-    const tree = wanted.maxDepth <= decoder.room ? wanted : fitting(wanted, decoder.room);
+    const length = decoder.tokens.length;
+    const room = Number.POSITIVE_INFINITY; // caches have slots to spare for the largest tree
+    const wanted = policy.next({ length, room, remaining: maxNewTokens - produced });
+    // Near the context limit only the depth counts: no token may pass the last position.
+    const tree = truncateDepth(wanted, decoder.room);
     const from = performance.now();
     const outcome = await decoder.step(tree, options);
     const ms = performance.now() - from;
-    policy.observe({ tree, accepted: outcome.path, ms });
+    policy.observe({ tree, path: outcome.path, ms, length });
 
     const end = outcome.committed.findIndex((token) => eosTokenIds.has(token));
     let tokens = end < 0 ? outcome.committed : outcome.committed.slice(0, end + 1);
@@ -77,8 +80,4 @@ export async function* decode(
     yield finish === undefined ? { tokens, outcome, ms } : { tokens, outcome, ms, finish };
     if (finish !== undefined) return;
   }
-}
-
-function fitting(tree: Parameters<typeof truncateDepth>[0], depth: number) {
-  return depth === 0 ? rootOnly : truncateDepth(tree, depth);
 }

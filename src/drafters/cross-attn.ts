@@ -26,6 +26,7 @@ const names = { parameters: "heads.cross_attn", cache: "draft" };
 export function crossAttn(model: BaseModel): Drafter {
   return {
     name: "cross-attn",
+    aliases: ["hydra"],
     maxDepth: Number.POSITIVE_INFINITY,
     hiddenStateOffset: 0,
     absorb(b, { hidden, start }) {

@@ -29,6 +29,7 @@ export type EagleMask = "ancestors" | "reference";
 export function eagleAttn(model: BaseModel, mask: EagleMask = "ancestors"): Drafter {
   return {
     name: "eagle-attn",
+    aliases: ["hydra"],
     maxDepth: Number.POSITIVE_INFINITY,
     hiddenStateOffset: 0,
     absorb(b, { hidden, following, start, last }) {

@@ -32,6 +32,7 @@ export interface HydraHeads {
 export function hydra(model: BaseModel, heads: HydraHeads): Drafter {
   return {
     name: heads.arch === "prefix-mlp" ? "hydra++" : "hydra",
+    aliases: ["hydra"],
     maxDepth: heads.numHeads,
     hiddenStateOffset: heads.hiddenStateOffset,
     absorb(b, rows) {

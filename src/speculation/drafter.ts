@@ -11,6 +11,8 @@ import type { TreeTopology } from "./tree.ts";
 export interface Drafter {
   /** As in `--method` and in statistics: `hydra`, `medusa`. */
   readonly name: string;
+  /** Other names `--method` takes for it, such as that of its family. */
+  readonly aliases?: readonly string[];
   /** Deepest tree it can fill; infinite for heads that are applied recurrently. */
   readonly maxDepth: number;
   /** Which hidden state it reads: 0 the normed output, k > 0 the input of the k-th last layer. */

@@ -1,0 +1,159 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { noDrafter } from "../drafters/none.ts";
+import { drafterFor, unusedHeadTensors } from "../drafters/registry.ts";
+import type { EagleMask } from "../drafters/eagle-attn.ts";
+import { isDType, isFloat } from "../ir/dtype.ts";
+import { type ModelConfig, parseGenerationConfig, parseModelConfig } from "../models/config.ts";
+import { buildPrefill, buildStep } from "../models/decode-graphs.ts";
+import { parseHeadsConfig } from "../models/heads-config.ts";
+import type { BaseModel } from "../models/llama.ts";
+import type { Drafter } from "../speculation/drafter.ts";
+import { namedTree } from "../speculation/named-trees.ts";
+import { loadChatTemplate } from "../text/chat-template.ts";
+import { loadTokenizer } from "../text/tokenizer.ts";
+import { HydrantError } from "../util/errors.ts";
+import { bindTensors } from "../weights/bind.ts";
+import { openCheckpoint, openHeads } from "../weights/checkpoint.ts";
+import { readJsonFile } from "../weights/json-file.ts";
+import { type HubProgress, resolveModelPath } from "../weights/hub.ts";
+import type { TensorFile } from "../weights/tensor-file.ts";
+import { openDevice } from "./open-device.ts";
+import { Model } from "./model.ts";
+import { expectedTensors, headsPrefix, parameterSource } from "./parameter-source.ts";
+
+export interface LoadOptions {
+  /** Folder, file or hub id of draft heads; plain decoding without. */
+  readonly heads?: string | undefined;
+  /** `auto` (default) takes the best there is; `cpu`; `interpreter` (the slow reference). */
+  readonly device?: string | undefined;
+  /** CPU threads; default: as many as the weights are worth. */
+  readonly threads?: number | undefined;
+  /** Tokens to make room for; default the model's limit, at most 4096. */
+  readonly contextLength?: number | undefined;
+  /** For eagle-attn heads: `reference` reproduces the original's traces. Default `ancestors`. */
+  readonly eagleMask?: EagleMask | undefined;
+  /** Hears of downloads from the hub. */
+  readonly onProgress?: ((progress: HubProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const defaultContext = 4096;
+
+/**
+ * Loads a model, and draft heads beside it, onto a device.
+ * @param model a Hugging Face model folder, or a hub id (`org/name`, `org/name@revision`).
+ * @throws HydrantError naming file and tensor for anything that is missing, malformed or unsupported.
+ */
+export async function loadModel(model: string, options: LoadOptions = {}): Promise<Model> {
+  const { heads, onProgress } = options;
+  const resolve = { ...(onProgress && { progress: onProgress }) };
+  const dir = await resolveModelPath(model, "model", resolve);
+  const headsDir =
+    heads === undefined ? undefined : await resolveModelPath(heads, "heads", resolve);
+  const opened: TensorFile[] = [];
+  try {
+    return await loadFrom(dir, headsDir, options, opened);
+  } finally {
+    await Promise.all(opened.map((file) => file.close()));
+  }
+}
+
+async function loadFrom(
+  dir: string,
+  headsDir: string | undefined,
+  options: LoadOptions,
+  opened: TensorFile[],
+): Promise<Model> {
+  const configFile = join(dir, "config.json");
+  const config = parseModelConfig(await readJsonFile(configFile), configFile);
+  const file = await openCheckpoint(dir);
+  opened.push(file);
+  const heads = headsDir === undefined ? undefined : await openHeads(headsDir);
+  if (heads !== undefined) opened.push(heads.weights);
+
+  const base: BaseModel = {
+    config,
+    storedType: storedType(file, heads?.weights),
+    cacheType: "f32",
+  };
+  const headsConfig = heads && parseHeadsConfig(heads.config, heads.configFile, heads.kind);
+  const drafter =
+    heads && headsConfig
+      ? drafterFor(base, headsConfig, heads.weights.tensors.keys(), {
+          eagleMask: options.eagleMask,
+        })
+      : noDrafter();
+
+  const needed = expectedTensors([
+    buildPrefill(base, drafter),
+    buildStep(base, drafter, deepestTree(drafter)),
+  ]);
+  const source = parameterSource(
+    { file, tensors: bindTensors(needed.base, file, { ignore: unusedBaseTensors(config) }) },
+    heads &&
+      headsConfig && {
+        file: heads.weights,
+        tensors: bindTensors(needed.heads, heads.weights, {
+          ignore: unusedHeadTensors(headsConfig),
+        }),
+      },
+  );
+
+  const contextLength = chooseContext(options.contextLength, config);
+  const tokenizer = await loadTokenizer(dir);
+  const chatTemplate = tokenizer && (await loadChatTemplate(dir, { tokenizer, names: [dir] }));
+  const executor = await openDevice(options.device ?? "auto", { threads: options.threads });
+  try {
+    return new Model({
+      base,
+      drafter,
+      executor,
+      weights: await executor.load(source, options.signal),
+      tokenizer,
+      chatTemplate,
+      eosTokenIds: [...new Set([...config.eosTokenIds, ...(await generationEos(dir))])],
+      contextLength,
+    });
+  } catch (error) {
+    await executor.dispose();
+    throw error;
+  }
+}
+
+/** End tokens that generation_config.json, if there is one, adds to those of config.json. */
+async function generationEos(dir: string): Promise<readonly number[]> {
+  const file = join(dir, "generation_config.json");
+  if (!existsSync(file)) return [];
+  return parseGenerationConfig(await readJsonFile(file), file).eosTokenIds;
+}
+
+function chooseContext(asked: number | undefined, { maxPositions }: ModelConfig): number {
+  if (asked === undefined) return Math.min(maxPositions, defaultContext);
+  if (!Number.isSafeInteger(asked) || asked < 1 || asked > maxPositions) {
+    throw new HydrantError("load/context", `A context of ${asked} tokens was asked for.`, {
+      hint: `This model takes 1 to ${maxPositions}.`,
+    });
+  }
+  return asked;
+}
+
+/** A parameter the checkpoint lacks is taken for f32 here; binding reports it with all others. */
+function storedType(base: TensorFile, heads: TensorFile | undefined): BaseModel["storedType"] {
+  return (parameter) => {
+    const info = parameter.startsWith(headsPrefix)
+      ? heads?.tensors.get(parameter.slice(headsPrefix.length))
+      : base.tensors.get(parameter);
+    return info !== undefined && isDType(info.dtype) && isFloat(info.dtype) ? info.dtype : "f32";
+  };
+}
+
+/** A tree that touches every head, to learn which tensors are needed. */
+function deepestTree(drafter: Drafter) {
+  return namedTree(`chain-${Math.min(Math.max(drafter.maxDepth, 1), 8)}`);
+}
+
+function unusedBaseTensors(config: ModelConfig): RegExp[] {
+  const tied = config.tieWordEmbeddings ? [/^lm_head\.weight$/] : [];
+  return [/rotary_emb\.inv_freq$/, /^medusa_head\./, ...tied];
+}

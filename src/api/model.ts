@@ -1,0 +1,349 @@
+import { type DecodeStart, decode } from "../../runtime/decode-loop.ts";
+import { Decoder } from "../../runtime/decoder.ts";
+import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
+import { samplingFields } from "../ir/op.ts";
+import { type AcceptanceRule, buildPrefill, buildStep } from "../models/decode-graphs.ts";
+import type { BaseModel } from "../models/llama.ts";
+import type { Acceptance } from "../speculation/acceptance.ts";
+import { autoPolicy } from "../speculation/auto-policy.ts";
+import type { Drafter } from "../speculation/drafter.ts";
+import { StepCosts } from "../speculation/step-costs.ts";
+import type { TreePolicy } from "../speculation/tree-policy.ts";
+import type { ChatTemplate } from "../text/chat-template.ts";
+import { StopStringMatcher } from "../text/stop-strings.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { HydrantError } from "../util/errors.ts";
+import { autoCandidates, chooseTree } from "./choose-tree.ts";
+import type { FinishReason, GenerationStats } from "./generation-stats.ts";
+import { measureSteps } from "./measure-steps.ts";
+import { checkRequest, type GenerateRequest } from "./request.ts";
+import { TextAssembly } from "./text-assembly.ts";
+
+/** One step's worth of a generation. */
+export interface GenerateChunk {
+  /** Text that is final: whole characters, and no possible beginning of a stop string. */
+  readonly text: string;
+  /** New tokens, cut where the text ends. */
+  readonly tokens: readonly number[];
+  /** What the step drafted and committed, not cut: tokens of the tree and of the accepted path, root first. */
+  readonly tree: readonly number[];
+  readonly accepted: readonly number[];
+  /** Set on the last chunk. */
+  readonly finishReason?: FinishReason | undefined;
+  readonly stats?: GenerationStats | undefined;
+}
+
+export interface GenerateResult {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly finishReason: FinishReason;
+  readonly stats: GenerationStats;
+}
+
+/** What `loadModel` puts together. */
+export interface ModelParts {
+  readonly base: BaseModel;
+  readonly drafter: Drafter;
+  readonly executor: Executor;
+  readonly weights: LoadedWeights;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly chatTemplate: ChatTemplate | undefined;
+  readonly eosTokenIds: readonly number[];
+  readonly contextLength: number;
+}
+
+interface PooledDecoder {
+  readonly rule: AcceptanceRule;
+  /** Largest tree its caches have slots for. */
+  readonly treeNodes: number;
+  readonly decoder: Decoder;
+}
+
+/** Room for the published trees, so that one decoder serves calls with different trees. */
+const usualTreeNodes = 64;
+
+/** Prompt tokens absorbed at a time: an abort waits for no more than this. */
+const prefillRows = 128;
+
+/**
+ * A loaded model with its draft heads. Calls may overlap: each running generation has caches of its
+ * own, and the next call takes over those of the finished one whose text it continues.
+ */
+export class Model implements AsyncDisposable {
+  readonly #parts: ModelParts;
+  readonly #costs = new StepCosts();
+  #measured: Promise<void> | undefined;
+  /** The decoder at rest: its caches serve as prefix cache for the next call. */
+  #idle: PooledDecoder | undefined;
+  readonly #active = new Set<PooledDecoder>();
+  #disposed = false;
+
+  constructor(parts: ModelParts) {
+    this.#parts = parts;
+  }
+
+  /** Where it runs: `cpu`. */
+  get device(): string {
+    return this.#parts.executor.device;
+  }
+
+  /** Draft method of the loaded heads; `autoregressive` without. */
+  get method(): string {
+    return this.#parts.drafter.name;
+  }
+
+  /** Most tokens a prompt and its continuation may have together. */
+  get contextLength(): number {
+    return this.#parts.contextLength;
+  }
+
+  /** Bytes of weights on the device. */
+  get weightBytes(): number {
+    return this.#parts.weights.byteLength;
+  }
+
+  /** The model's tokenizer. @throws HydrantError when its folder has none. */
+  get tokenizer(): Tokenizer {
+    const { tokenizer } = this.#parts;
+    if (tokenizer === undefined) {
+      throw new HydrantError("generate/no-tokenizer", "The model's folder has no tokenizer.", {
+        hint: "Give the prompt as token ids, or add tokenizer.json or tokenizer.model.",
+      });
+    }
+    return tokenizer;
+  }
+
+  /**
+   * Token ids of a request's prompt, as the model will see them.
+   * @throws HydrantError for an empty prompt, ids outside the vocabulary, or a missing tokenizer.
+   */
+  promptTokens(request: GenerateRequest): number[] {
+    const tokens = this.#encode(request);
+    const { vocabSize } = this.#parts.base.config;
+    const outside = tokens.find(
+      (token) => !Number.isInteger(token) || token < 0 || token >= vocabSize,
+    );
+    if (outside !== undefined) {
+      throw new HydrantError(
+        "generate/token-range",
+        `Prompt token ${outside} is not between 0 and ${vocabSize - 1}.`,
+      );
+    }
+    if (tokens.length === 0) {
+      throw new HydrantError("generate/empty-prompt", "The prompt is empty.", {
+        hint: "Give it some text or tokens.",
+      });
+    }
+    return tokens;
+  }
+
+  /**
+   * Generates step by step. The chunks' texts concatenated are the result's text.
+   * @throws HydrantError for a bad request; the signal's reason when aborted.
+   */
+  async *stream(request: GenerateRequest): AsyncGenerator<GenerateChunk, void, void> {
+    this.#checkAlive();
+    const checked = checkRequest(request);
+    const { drafter, tokenizer, eosTokenIds } = this.#parts;
+    if (checked.stops.length > 0) this.tokenizer;
+    const choice = chooseTree(drafter, request);
+    const prompt = this.promptTokens(request);
+    const inputs = { sampling: samplingVector(checked.acceptance), seed: checked.seed };
+    const policy = choice === "auto" ? await this.#autoPolicy() : choice;
+    const text = new TextAssembly(
+      tokenizer,
+      checked.stops.length > 0 ? new StopStringMatcher([...checked.stops]) : undefined,
+      // A reply is a text of its own; a continuation keeps the space it begins with.
+      !("messages" in request),
+    );
+
+    const begin = performance.now();
+    const treeNodes = Math.max(...policy.trees.map((tree) => tree.size));
+    const pooled = this.#takeDecoder(
+      checked.acceptance.rule === "typical" ? "typical" : "match",
+      treeNodes,
+    );
+    let failed = false;
+    let start: DecodeStart = { reusedTokens: 0, prefillMs: 0 };
+    const steps = decode(
+      pooled.decoder,
+      {
+        ...inputs,
+        prompt,
+        policy,
+        maxNewTokens: checked.maxNewTokens,
+        eosTokenIds: new Set(request.ignoreEos ? [] : [...eosTokenIds, ...this.#turnEnds(request)]),
+        signal: request.signal,
+      },
+      (started) => {
+        start = { ...started, prefillMs: performance.now() - begin };
+      },
+    );
+    let stepCount = 0;
+    let newTokens = 0;
+    let committed = 0;
+    try {
+      for await (const { tokens, outcome, finish } of steps) {
+        if (outcome.tree.length > 0) stepCount++;
+        committed += outcome.committed.length;
+        const { text: piece, used, stopped } = text.push(tokens);
+        newTokens += used;
+        const tail = !stopped && finish !== undefined ? text.flush() : { text: "", stopped: false };
+        const finishReason = stopped || tail.stopped ? "stop" : finish;
+        const chunk = {
+          text: piece + tail.text,
+          tokens: tokens.slice(0, used),
+          tree: outcome.tree,
+          accepted: outcome.committed,
+        };
+        if (finishReason === undefined) {
+          yield chunk;
+          continue;
+        }
+        const decodeMs = performance.now() - begin - start.prefillMs;
+        const stats: GenerationStats = {
+          steps: stepCount,
+          newTokens,
+          tokensPerStep: stepCount === 0 ? 0 : committed / stepCount,
+          reusedTokens: start.reusedTokens,
+          prefillMs: start.prefillMs,
+          decodeMs,
+          tokensPerSecond: decodeMs > 0 ? (1000 * newTokens) / decodeMs : 0,
+          device: this.device,
+          method:
+            policy.trees.length === 1 && policy.trees[0]?.size === 1
+              ? "autoregressive"
+              : drafter.name,
+          seed: String(checked.seed),
+        };
+        yield { ...chunk, finishReason, stats };
+        return;
+      }
+    } catch (error) {
+      // After an abort the caches are whole; after a failure nobody knows.
+      if (request.signal?.aborted !== true) failed = true;
+      throw error;
+    } finally {
+      this.#giveBack(pooled, !failed);
+    }
+  }
+
+  /** Generates to the end. See `stream`. */
+  async generate(request: GenerateRequest): Promise<GenerateResult> {
+    let text = "";
+    const tokens: number[] = [];
+    for await (const chunk of this.stream(request)) {
+      text += chunk.text;
+      tokens.push(...chunk.tokens);
+      if (chunk.finishReason !== undefined && chunk.stats !== undefined) {
+        return { text, tokens, finishReason: chunk.finishReason, stats: chunk.stats };
+      }
+    }
+    throw new Error("internal error: the stream ended without a finish reason");
+  }
+
+  /** Frees the weights, caches and threads. Running generations fail. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const { decoder } of this.#active) decoder.dispose();
+    this.#idle?.decoder.dispose();
+    await this.#parts.weights.dispose();
+    await this.#parts.executor.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #encode(request: GenerateRequest): number[] {
+    if ("tokens" in request) return [...request.tokens];
+    const { tokenizer } = this;
+    if ("prompt" in request) return tokenizer.encode(request.prompt, { bos: tokenizer.addsBos });
+    const { chatTemplate } = this.#parts;
+    if (chatTemplate === undefined)
+      throw new HydrantError("generate/no-chat-template", "The model has no chat template.");
+    const written = (id: number | undefined) =>
+      id === undefined ? "" : (tokenizer.idToToken(id) ?? "");
+    const text = chatTemplate.render(request.messages, {
+      addGenerationPrompt: true,
+      bosToken: written(tokenizer.bosId),
+      eosToken: written(tokenizer.eosId),
+    });
+    return tokenizer.encode(text, { bos: tokenizer.addsBos });
+  }
+
+  /** Tokens that end an assistant's turn in the model's chat format. */
+  #turnEnds(request: GenerateRequest): number[] {
+    if (!("messages" in request)) return [];
+    const { tokenizer, chatTemplate } = this.#parts;
+    return (chatTemplate?.stopTokens ?? []).flatMap((token) => tokenizer?.tokenToId(token) ?? []);
+  }
+
+  /** Measured once per model; the estimate of acceptance starts anew with each text. */
+  async #autoPolicy(): Promise<TreePolicy> {
+    const candidates = autoCandidates(this.#parts.drafter);
+    this.#measured ??= (async () => {
+      const decoder = this.#newDecoder("match", usualTreeNodes);
+      try {
+        const sampling = Float32Array.from(samplingFields, (field) =>
+          field === "topP" || field === "repetitionPenalty" ? 1 : 0,
+        );
+        await measureSteps(decoder, candidates, this.#costs, { sampling, seed: 0n });
+      } finally {
+        decoder.dispose();
+      }
+    })();
+    await this.#measured;
+    return autoPolicy({ candidates, costs: this.#costs });
+  }
+
+  #newDecoder(rule: AcceptanceRule, treeNodes: number): Decoder {
+    const { base, drafter, weights, contextLength } = this.#parts;
+    return new Decoder(
+      // A tree's nodes take slots past the last committed token, however close the limit is.
+      weights.session({ capacity: contextLength + treeNodes }),
+      {
+        prefill: buildPrefill(base, drafter),
+        step: (tree) => buildStep(base, drafter, tree, rule),
+      },
+      { contextLength, prefillRows },
+    );
+  }
+
+  #takeDecoder(rule: AcceptanceRule, treeNodes: number): PooledDecoder {
+    const idle = this.#idle;
+    this.#idle = undefined;
+    let pooled = idle;
+    if (pooled === undefined || pooled.rule !== rule || pooled.treeNodes < treeNodes) {
+      idle?.decoder.dispose();
+      const slots = Math.max(treeNodes, usualTreeNodes);
+      pooled = { rule, treeNodes: slots, decoder: this.#newDecoder(rule, slots) };
+    }
+    this.#active.add(pooled);
+    return pooled;
+  }
+
+  #giveBack(pooled: PooledDecoder, reusable: boolean): void {
+    this.#active.delete(pooled);
+    if (this.#disposed) return;
+    if (reusable && this.#idle === undefined) this.#idle = pooled;
+    else pooled.decoder.dispose();
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed)
+      throw new HydrantError("generate/disposed", "The model was disposed.", {
+        hint: "Load it again.",
+      });
+  }
+}
+
+function samplingVector(acceptance: Acceptance): Float32Array {
+  const values: Partial<Record<string, number>> = { ...acceptance.sampling, seed: 0 };
+  if (acceptance.rule === "typical") {
+    values["posteriorThreshold"] = acceptance.posteriorThreshold;
+    values["posteriorAlpha"] = acceptance.posteriorAlpha;
+  }
+  return Float32Array.from(samplingFields, (field) => values[field] ?? 0);
+}
