@@ -120,22 +120,26 @@ function isBefore(a: Place, b: Place): boolean {
   return (a.path[depth] ?? 0) < (b.path[depth] ?? 0);
 }
 
+/** How many trials the prior is worth. */
+const PRIOR_TRIALS = 10;
+
 /**
  * An acceptance table learnt online: every accepted node whose children were drafted is one trial for
- * each of their ranks. An exponential moving average, so it follows the text.
+ * each of their ranks. At first the mean of the prior and the trials, then an exponential moving
+ * average, so it follows the text.
  */
 export class AcceptanceEstimate {
-  readonly #table: number[][];
+  readonly #entries: { value: number; trials: number }[][];
   readonly #rate: number;
 
-  /** @param rate weight of one trial, in (0, 1]; 0.05 forgets within some 20 trials. */
-  constructor(prior: AcceptanceTable, rate = 0.05) {
-    this.#table = prior.map((row) => [...row]);
+  /** @param rate least weight of one trial, in (0, 1]; 0.02 forgets within some 50 trials. */
+  constructor(prior: AcceptanceTable, rate = 0.02) {
+    this.#entries = prior.map((row) => row.map((value) => ({ value, trials: PRIOR_TRIALS })));
     this.#rate = rate;
   }
 
   get table(): AcceptanceTable {
-    return this.#table;
+    return this.#entries.map((row) => row.map(({ value }) => value));
   }
 
   /** @param path accepted nodes of the tree, root first. */
@@ -143,13 +147,18 @@ export class AcceptanceEstimate {
     for (const [depth, node] of path.entries()) {
       const accepted = path[depth + 1];
       for (const child of tree.children(node)) {
-        while (this.#table.length <= depth) this.#table.push([]);
-        const row = this.#table[depth] ?? [];
-        const rank = tree.ranks[child] ?? 0;
-        while (row.length <= rank) row.push(0);
-        const before = row[rank] ?? 0;
-        row[rank] = before + this.#rate * ((child === accepted ? 1 : 0) - before);
+        const entry = this.#entry(depth, tree.ranks[child] ?? 0);
+        entry.trials++;
+        const weight = Math.max(this.#rate, 1 / entry.trials);
+        entry.value += weight * ((child === accepted ? 1 : 0) - entry.value);
       }
     }
+  }
+
+  #entry(depth: number, rank: number): { value: number; trials: number } {
+    while (this.#entries.length <= depth) this.#entries.push([]);
+    const row = this.#entries[depth] ?? [];
+    while (row.length <= rank) row.push({ value: 0, trials: PRIOR_TRIALS });
+    return row[rank] ?? { value: 0, trials: PRIOR_TRIALS };
   }
 }

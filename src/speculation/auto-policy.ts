@@ -22,7 +22,7 @@ export interface AutoPolicyOptions {
   readonly overhead?: number;
   /** Plain steps' worth of time it may lose on top, once; default 1. */
   readonly grace?: number;
-  /** Weight of one trial in the acceptance estimate; default 0.05. */
+  /** Least weight of one trial in the acceptance estimate; default 0.02. */
   readonly rate?: number;
   /** Steps after which plain decoding is timed again; default 128. */
   readonly refresh?: number;
@@ -74,7 +74,7 @@ class MeasuredPolicy implements AutoPolicy {
     this.#costs = options.costs ?? new StepCosts();
     this.#estimate = new AcceptanceEstimate(
       options.prior ?? priorAcceptance(depths),
-      options.rate ?? 0.05,
+      options.rate ?? 0.02,
     );
     this.#overhead = options.overhead ?? 0.02;
     this.#credit = options.grace ?? 1;
@@ -118,11 +118,12 @@ class MeasuredPolicy implements AutoPolicy {
   }
 
   #bestCandidate({ length, room, remaining }: StepContext) {
+    const { acceptance } = this;
     let best: { tree: TreeTopology; ms: number; tokensPerMs: number } | undefined;
     for (const tree of this.#candidates) {
       const ms = this.#costs.of(tree, length);
       if (ms === undefined || tree.size > room || remaining <= 1) continue;
-      const tokensPerMs = expectedTokens(tree, this.acceptance, remaining - 1) / ms;
+      const tokensPerMs = expectedTokens(tree, acceptance, remaining - 1) / ms;
       if (best === undefined || tokensPerMs > best.tokensPerMs) best = { tree, ms, tokensPerMs };
     }
     return best;

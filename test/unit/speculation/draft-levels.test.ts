@@ -65,7 +65,7 @@ describe.each(Object.entries(trees))("the original's buffers of %s", (name, gold
 
 describe("draft levels", () => {
   test("of a published tree are those of its golden buffers", () => {
-    const golden = trees["vicuna_7b_stage2"];
+    const golden = trees.vicuna_7b_stage2;
     expect(namedTree("vicuna_7b_stage2").key).toBe(treeFromPaths(golden?.choices ?? []).key);
   });
 
