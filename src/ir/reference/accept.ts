@@ -142,13 +142,15 @@ function lastLeaves(parents: Int32Array): Int32Array {
 
 function softmax(row: LogitsRow, best: number, temperature: number): Float64Array {
   const largest = row[best] ?? 0;
+  const probabilities = new Float64Array(row.length);
   let total = 0;
-  const probabilities = Float64Array.from(row, (logit) => {
+  for (let id = 0; id < row.length; id++) {
+    const logit = row[id] ?? 0;
     // Equal to the largest: 1 even where infinities would subtract to NaN.
     const weight = logit === largest ? 1 : Math.exp((logit - largest) / temperature) || 0;
+    probabilities[id] = weight;
     total += weight;
-    return weight;
-  });
+  }
   for (let id = 0; id < probabilities.length; id++) {
     probabilities[id] = (probabilities[id] ?? 0) / total;
   }
@@ -160,6 +162,9 @@ function typicalThreshold(
   { posteriorThreshold, posteriorAlpha }: TypicalParams,
 ): number {
   let entropy = 0;
-  for (const p of probabilities) entropy -= p * Math.log(p + 1e-5);
+  for (let id = 0; id < probabilities.length; id++) {
+    const p = probabilities[id] ?? 0;
+    entropy -= p * Math.log(p + 1e-5);
+  }
   return Math.min(posteriorThreshold, posteriorAlpha * Math.exp(-entropy));
 }

@@ -86,6 +86,7 @@ export class Sampler {
   /** ... their exponentials relative to the largest. */
   #weights = new Float64Array(0);
   #heap = new Int32Array(0);
+  readonly #buckets = new Float64Array(BUCKETS);
   /** `#seenIn[id] === #epoch` marks a seen token, so that forgetting is one increment. */
   #seenIn = new Uint32Array(0);
   #epoch = 1;
@@ -135,12 +136,14 @@ export class Sampler {
       // Equal to the largest: 1 even where infinities would subtract to NaN.
       weights[id] = logit === largest ? 1 : Math.exp((logit - largest) / params.temperature);
     }
-    const cut = this.#cut(size, params);
+    const cut = this.#cut(size, largest, params);
     const cutLogit = cut < 0 ? Number.NEGATIVE_INFINITY : (logits[cut] ?? 0);
-    if (cut >= 0) {
+    if (cut >= 0 || params.minP > 0) {
       for (let id = 0; id < size; id++) {
         const logit = logits[id] ?? 0;
-        if (!(logit > cutLogit || (logit === cutLogit && id <= cut))) weights[id] = 0;
+        const kept = cut < 0 || logit > cutLogit || (logit === cutLogit && id <= cut);
+        // The largest weight is 1, so a weight is the share of the most probable token.
+        if (!kept || (weights[id] ?? 0) < params.minP) weights[id] = 0;
       }
     }
 
@@ -186,57 +189,82 @@ export class Sampler {
     return best;
   }
 
-  /** The least probable token the filters keep, -1 if they keep all. */
-  #cut(size: number, { topK, topP, minP }: SamplingParams): number {
-    const most = topK > 0 ? Math.min(topK, size) : size;
-    if (most === size && topP === 1 && minP === 0) return -1;
-    // Without top-k, look at ever more of the largest tokens: a few usually carry the mass.
-    let ranked = topK > 0 ? most : Math.min(64, size);
-    for (;;) {
-      this.#rank(size, ranked);
-      const kept = this.#keptOf(size, ranked, most, topP, minP);
-      if (kept > 0) return this.#heap[kept - 1] ?? -1;
-      ranked = Math.min(8 * ranked, most);
-    }
-  }
-
-  /** How many of the first `ranked` tokens pass top-p and min-p; 0 if more must be ranked to know. */
-  #keptOf(size: number, ranked: number, most: number, topP: number, minP: number): number {
-    const weights = this.#weights;
+  /** The least probable token that top-k and top-p keep, -1 if they keep all. */
+  #cut(size: number, largest: number, { temperature, topK, topP }: SamplingParams): number {
     const order = this.#heap;
-    let target = Number.POSITIVE_INFINITY;
-    if (topP < 1) {
+    const weights = this.#weights;
+    if (topK > 0 && topK < size) {
+      this.#selectLargest(size, topK);
+      this.#sortHeap(topK);
       let total = 0;
-      if (most === size) for (let id = 0; id < size; id++) total += weights[id] ?? 0;
-      else for (let rank = 0; rank < most; rank++) total += weights[order[rank] ?? 0] ?? 0;
-      target = topP * total;
+      for (let rank = 0; rank < topK; rank++) total += weights[order[rank] ?? 0] ?? 0;
+      return topP < 1 ? this.#crossing(topK, 0, topP * total) : (order[topK - 1] ?? -1);
+    }
+    if (topP === 1) return -1;
+
+    // Sorting a vocabulary takes long where the model is unsure. Only the logits in the bucket in
+    // which the mass is crossed have to be in order.
+    const buckets = this.#buckets.fill(0);
+    let total = 0;
+    for (let id = 0; id < size; id++) {
+      const weight = weights[id] ?? 0;
+      const bucket = bucketOf(this.#logits[id] ?? 0, largest, temperature);
+      buckets[bucket] = (buckets[bucket] ?? 0) + weight;
+      total += weight;
     }
     let mass = 0;
-    for (let rank = 0; rank < ranked; rank++) {
-      const weight = weights[order[rank] ?? 0] ?? 0;
-      // The first weight is 1 and minP at most 1, so at least one token passes.
-      if (weight < minP) return rank;
-      mass += weight;
-      if (mass >= target) return rank + 1;
+    let crossed = 0;
+    while (crossed < BUCKETS - 1 && mass + (buckets[crossed] ?? 0) < topP * total) {
+      mass += buckets[crossed] ?? 0;
+      crossed++;
     }
-    return ranked === most ? ranked : 0;
+    let count = 0;
+    for (let id = 0; id < size; id++) {
+      if (bucketOf(this.#logits[id] ?? 0, largest, temperature) === crossed) order[count++] = id;
+    }
+    // Rounding can leave the mass just short of all there is: then all is kept.
+    if (count === 0) return -1;
+    this.#heapify(count);
+    this.#sortHeap(count);
+    return this.#crossing(count, mass, topP * total);
   }
 
-  /** Puts the `count` largest logits' ids at the front of `#heap`, largest first, lower id on ties. */
-  #rank(size: number, count: number): void {
+  /** The first of the ranked tokens that brings the mass to the target, else the last. */
+  #crossing(count: number, before: number, target: number): number {
+    let mass = before;
+    for (let rank = 0; rank < count; rank++) {
+      const id = this.#heap[rank] ?? 0;
+      mass += this.#weights[id] ?? 0;
+      if (mass >= target) return id;
+    }
+    return this.#heap[count - 1] ?? -1;
+  }
+
+  /** Makes `#heap` a heap of the `count` largest logits' ids. */
+  #selectLargest(size: number, count: number): void {
     const heap = this.#heap;
-    // A heap with the worst on top: in one pass over the row most ids lose against the top at once.
-    for (let id = 0; id < count; id++) heap[id] = id;
-    for (let at = (count >> 1) - 1; at >= 0; at--) this.#sink(at, count);
     const logits = this.#logits;
+    for (let id = 0; id < count; id++) heap[id] = id;
+    this.#heapify(count);
     let worst = logits[heap[0] ?? 0] ?? 0;
     for (let id = count; id < size; id++) {
+      // Equal is not enough: among ties the lower id, seen before, stays.
       if ((logits[id] ?? 0) > worst) {
         heap[0] = id;
         this.#sink(0, count);
         worst = logits[heap[0] ?? 0] ?? 0;
       }
     }
+  }
+
+  /** Puts the worst of the first `count` ids on top: the one a better id would replace. */
+  #heapify(count: number): void {
+    for (let at = (count >> 1) - 1; at >= 0; at--) this.#sink(at, count);
+  }
+
+  /** Turns a heap into a ranking: largest logit first, lower id on ties. */
+  #sortHeap(count: number): void {
+    const heap = this.#heap;
     for (let end = count - 1; end > 0; end--) {
       const top = heap[0] ?? 0;
       heap[0] = heap[end] ?? 0;
@@ -265,6 +293,15 @@ export class Sampler {
     const y = this.#logits[b] ?? 0;
     return x < y || (x === y && a > b);
   }
+}
+
+/** Buckets of the top-p search: 64 nepers below the largest in steps of 1/32, then all the rest. */
+const BUCKETS = 2048;
+
+/** Never rises with the logit. */
+function bucketOf(logit: number, largest: number, temperature: number): number {
+  if (logit === largest) return 0;
+  return Math.min(BUCKETS - 1, Math.floor((32 * (largest - logit)) / temperature));
 }
 
 /** One draw with its own history; see `Sampler` for the rule. */
