@@ -42,6 +42,7 @@ const limits = {
   memo: 500_000,
 } as const;
 export const maxPickleBytes = limits.bytes;
+const maxNameBytes = 256;
 
 /** Names of the opcodes that state dicts are written with (protocol 2). */
 const op = {
@@ -337,12 +338,13 @@ class Unpickler {
 
   #line(): string {
     const from = this.#at;
-    for (let end = from; end < from + 256; end++) {
+    for (let end = from; end < from + maxNameBytes; end++) {
       if (this.#bytes[end] === 0x0a) {
         this.#at = end + 1;
         return latin1(this.#bytes.subarray(from, end));
       }
     }
+    this.#take(maxNameBytes);
     throw this.#fail("malformed", "It holds a name without an end.");
   }
 

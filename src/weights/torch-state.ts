@@ -47,6 +47,8 @@ const inertNames: ReadonlySet<string> = new Set([
   "torch.storage.UntypedStorage",
 ]);
 
+const maxRank = 64;
+
 class StorageType {
   readonly dtype: StoredDType;
 
@@ -215,8 +217,10 @@ export function stateDictOf(value: unknown, file: string): Map<string, StoredTen
   });
 }
 
+/** A shape or its strides. A long tuple could be named again and again, so its length comes first. */
 function counts(value: unknown): number[] | undefined {
-  return value instanceof PickleTuple && value.items.every(isCount) ? [...value.items] : undefined;
+  if (!(value instanceof PickleTuple) || value.items.length > maxRank) return undefined;
+  return value.items.every(isCount) ? [...value.items] : undefined;
 }
 
 function isCount(value: unknown): value is number {
