@@ -1,0 +1,217 @@
+/** What this machine has of what the project can use, and how to get the rest. */
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { CudaDriver } from "../../runtime/driver/driver.ts";
+import { cacheDirectory } from "../util/cache-directory.ts";
+import { HydrantError } from "../util/errors.ts";
+
+export interface DoctorCheck {
+  readonly name: string;
+  /** `missing` parts are optional; `broken` ones are there and do not work. */
+  readonly status: "ok" | "missing" | "broken";
+  readonly detail: string;
+  /** The command or step that mends it. */
+  readonly fix?: string;
+}
+
+export interface DoctorReport {
+  readonly checks: readonly DoctorCheck[];
+  readonly devices: readonly {
+    readonly name: string;
+    readonly computeCapability: string;
+    readonly totalBytes: number;
+    readonly freeBytes: number;
+    readonly multiprocessors: number;
+  }[];
+  readonly nvrtc: readonly {
+    readonly path: string;
+    readonly version: string;
+    readonly origin: string;
+    readonly archs: readonly number[];
+  }[];
+}
+
+/** Looks at everything; throws nothing but bugs: what is wrong is in the report. */
+export async function diagnose(): Promise<DoctorReport> {
+  const checks: DoctorCheck[] = [checkNode()];
+  const { driver, check } = await openRealDriver();
+  checks.push(check);
+  const devices = driver === undefined ? [] : listDevices(driver);
+  const nvrtc = await listNvrtc(checks);
+  checks.push(checkCache());
+  checks.push(await checkKernel("the emulator", "emulator", nvrtc.length > 0));
+  if (devices.length > 0) checks.push(await checkKernel("the GPU", "cuda", nvrtc.length > 0));
+  driver?.close();
+  return { checks, devices, nvrtc };
+}
+
+function checkNode(): DoctorCheck {
+  const detail = `${process.versions.node} on ${process.platform} ${process.arch}`;
+  if (process.platform === "linux") return { name: "Node", status: "ok", detail };
+  return {
+    name: "Node",
+    status: "missing",
+    detail: `${detail}: CUDA is looked for on Linux only`,
+    fix: "Use Linux or WSL for GPUs; the CPU works everywhere.",
+  };
+}
+
+async function openRealDriver(): Promise<{ driver?: CudaDriver; check: DoctorCheck }> {
+  const name = "CUDA driver";
+  try {
+    const { openDriver } = await import("../../runtime/driver/open-driver.ts");
+    const driver = await openDriver("cuda");
+    const detail = `for CUDA ${dotted(driver.driverVersion())}, ${driver.deviceCount()} device(s)`;
+    return { driver, check: { name, status: "ok", detail } };
+  } catch (error) {
+    if (!(error instanceof HydrantError)) throw error;
+    const absent = error.code === "cuda/no-driver" || error.code === "cuda/no-device";
+    return {
+      check: {
+        name,
+        status: absent ? "missing" : "broken",
+        detail: error.message,
+        fix: absent ? driverFix() : (error.hint ?? driverFix()),
+      },
+    };
+  }
+}
+
+/** The kernel module shows whether a GPU is there at all: without one no package helps. */
+function driverFix(): string {
+  if (existsSync("/proc/driver/nvidia/version")) {
+    return "The kernel module is loaded: give this process or container its libcuda.so.1 (docker run --gpus all).";
+  }
+  if (existsSync("/dev/dxg")) return "Under WSL, install the NVIDIA driver for Windows.";
+  if (existsSync("/usr/bin/apt-get")) {
+    return "On a machine with an NVIDIA GPU: apt-get install nvidia-driver (Debian, component non-free) or ubuntu-drivers install. Without one, use the CPU.";
+  }
+  return "On a machine with an NVIDIA GPU, install its driver. Without one, use the CPU.";
+}
+
+function listDevices(driver: CudaDriver): DoctorReport["devices"] {
+  return Array.from({ length: driver.deviceCount() }, (_, ordinal) => {
+    const device = driver.deviceGet(ordinal);
+    driver.contextSetCurrent(driver.primaryContextRetain(device));
+    const freeBytes = driver.memoryInfo().free;
+    driver.primaryContextRelease(device);
+    return {
+      name: driver.deviceName(device),
+      computeCapability: `${driver.deviceAttribute(device, "computeCapabilityMajor")}.${driver.deviceAttribute(device, "computeCapabilityMinor")}`,
+      totalBytes: driver.deviceTotalMemory(device),
+      freeBytes,
+      multiprocessors: driver.deviceAttribute(device, "multiprocessorCount"),
+    };
+  });
+}
+
+async function listNvrtc(checks: DoctorCheck[]): Promise<DoctorReport["nvrtc"]> {
+  const name = "NVRTC";
+  try {
+    const { findNvrtc } = await import("../../runtime/nvrtc/find-nvrtc.ts");
+    const { openNvrtc } = await import("../../runtime/nvrtc/nvrtc.ts");
+    const found = findNvrtc().map((library) => {
+      const { version, supportedArchs } = openNvrtc({ library });
+      return {
+        path: library.path,
+        version: `${version.major}.${version.minor}`,
+        origin: library.origin,
+        archs: supportedArchs,
+      };
+    });
+    const [best] = found;
+    checks.push(
+      best === undefined
+        ? { name, status: "missing", detail: "no libnvrtc was found", fix: nvrtcFix() }
+        : { name, status: "ok", detail: `${best.version} at ${best.path}` },
+    );
+    return found;
+  } catch (error) {
+    if (!(error instanceof HydrantError)) throw error;
+    checks.push({ name, status: "broken", detail: error.oneLine, fix: nvrtcFix() });
+    return [];
+  }
+}
+
+function nvrtcFix(): string {
+  const folder = join(cacheDirectory(), "cuda", "nvrtc");
+  return `python3 -m pip install --no-deps --target ${folder} nvidia-cuda-nvrtc-cu12`;
+}
+
+function checkCache(): DoctorCheck {
+  const name = "Cache";
+  const folder = cacheDirectory();
+  let existing = folder;
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+  try {
+    accessSync(existing, constants.W_OK);
+    return { name, status: "ok", detail: folder };
+  } catch {
+    return {
+      name,
+      status: "broken",
+      detail: `${folder} cannot be written: kernels are compiled anew in every process`,
+      fix: `Set HYDRANT_CACHE_DIR to a folder you may write, or chown -R $(id -u) ${existing}`,
+    };
+  }
+}
+
+const PROBE = `extern "C" __global__ void probe(int* out, const int* in, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) out[i] = 2 * in[i] + 1;
+}
+`;
+
+/** Compiles and runs a kernel of three lines and looks at what it wrote. */
+async function checkKernel(
+  where: string,
+  device: "emulator" | "cuda",
+  compiler: boolean,
+): Promise<DoctorCheck> {
+  const name = `A kernel on ${where}`;
+  if (!compiler) return { name, status: "missing", detail: "needs NVRTC", fix: nvrtcFix() };
+  const { parseKernelArg } = await import("./kernel-arg.ts");
+  const { runKernel } = await import("./kernel-run.ts");
+  const count = 100;
+  try {
+    const before = performance.now();
+    const { buffers, findings } = await runKernel({
+      source: PROBE,
+      fileName: "probe.cu",
+      entry: "probe",
+      grid: { x: 4, y: 1, z: 1 },
+      block: { x: 32, y: 1, z: 1 },
+      args: [`i32:${count}:uninit`, `i32:${count}:iota`, `i32=${count}`].map(parseKernelArg),
+      device,
+    });
+    const bytes = buffers[0] ?? new Uint8Array(0);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const right =
+      findings.length === 0 &&
+      bytes.length === 4 * count &&
+      Array.from({ length: count }, (_, i) => view.getInt32(4 * i, true)).every(
+        (value, i) => value === 2 * i + 1,
+      );
+    const ms = (performance.now() - before).toFixed(0);
+    return right
+      ? { name, status: "ok", detail: `compiled, run and checked in ${ms} ms` }
+      : {
+          name,
+          status: "broken",
+          detail: findings[0]?.message ?? "it ran and wrote wrong values",
+          fix: "Report this with the output of `hydra doctor --json`.",
+        };
+  } catch (error) {
+    if (!(error instanceof HydrantError)) throw error;
+    const { message, hint } = error;
+    return {
+      name,
+      status: "broken",
+      detail: message,
+      ...(hint === undefined ? {} : { fix: hint }),
+    };
+  }
+}
+
+const dotted = (version: number): string =>
+  `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;

@@ -1,0 +1,286 @@
+/** Compiles one CUDA kernel, runs it once on the emulator or a GPU, and reports what it saw. */
+import { readdirSync, realpathSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { CudaDriver, Dim3, DevicePtr } from "../../runtime/driver/driver.ts";
+import type {
+  Finding,
+  InstrumentedDriver,
+  KernelCounters,
+} from "../../runtime/driver/instrumented-driver.ts";
+import type { KernelArg } from "../../runtime/driver/kernel-args.ts";
+import type { CompiledModule } from "../../runtime/nvrtc/compile.ts";
+import type { Nvrtc } from "../../runtime/nvrtc/nvrtc.ts";
+import { HydrantError } from "../util/errors.ts";
+import { bytesPerElement, initialBytes, type KernelRunArg } from "./kernel-arg.ts";
+
+export interface KernelRunOptions {
+  /** CUDA C++, or PTX when `fileName` ends in `.ptx`. */
+  readonly source: string;
+  readonly fileName: string;
+  /** C++ name of the kernel (`scale<float, 4>`, `ns::f`) or its `extern "C"` name. */
+  readonly entry: string;
+  /** Blocks, and threads per block. */
+  readonly grid: Dim3;
+  readonly block: Dim3;
+  /** Bytes of dynamic shared memory. */
+  readonly sharedBytes?: number;
+  /** For example `sm_80` (the default on the emulator); a GPU's own when absent. */
+  readonly arch?: string;
+  readonly defines?: Readonly<Record<string, string>>;
+  readonly args: readonly KernelRunArg[];
+  readonly device?: "emulator" | "cuda";
+  /** Of random buffers and of the order in which the emulator runs blocks and warps. */
+  readonly seed?: number;
+}
+
+export interface KernelRunResult {
+  /** Empty on a GPU, which looks for nothing. */
+  readonly findings: readonly Finding[];
+  /** Empty on a GPU. */
+  readonly counters: KernelCounters | Readonly<Record<string, never>>;
+  readonly resources: {
+    readonly registers: number;
+    readonly spillBytes: number;
+    readonly sharedBytes: number;
+  };
+  /** Milliseconds the kernel took: of the GPU's clock, or of this machine's for the emulator. */
+  readonly ms: number;
+  /** Bytes after the run, by argument position; undefined for scalars and when a fault ended it. */
+  readonly buffers: readonly (Uint8Array | undefined)[];
+}
+
+/**
+ * Throws `CompileError` (with `details`) for source that does not compile, `kernel/arguments` when
+ * the arguments do not fit the kernel, and the errors of the driver and of NVRTC.
+ */
+export async function runKernel(options: KernelRunOptions): Promise<KernelRunResult> {
+  const device = options.device ?? "emulator";
+  const emulated = device === "emulator" ? await openEmulator(options) : undefined;
+  const { openDriver } = await import("../../runtime/driver/open-driver.ts");
+  const driver = emulated ?? (await openDriver("cuda"));
+  try {
+    const result = await runOn(driver, emulated, options);
+    return result;
+  } finally {
+    driver.close();
+  }
+}
+
+async function openEmulator(options: KernelRunOptions): Promise<InstrumentedDriver> {
+  const { openDriver } = await import("../../runtime/driver/open-driver.ts");
+  const version = Number(/\d+/.exec(options.arch ?? "sm_80")?.[0] ?? 80);
+  return openDriver("emulator", {
+    computeCapability: version >= 90 ? "9.0" : "8.0",
+    seed: options.seed ?? 0,
+  });
+}
+
+async function runOn(
+  driver: CudaDriver,
+  emulated: InstrumentedDriver | undefined,
+  options: KernelRunOptions,
+): Promise<KernelRunResult> {
+  const { packArgs } = await import("../../runtime/driver/kernel-args.ts");
+  const device = driver.deviceGet(0);
+  const arch = options.arch ?? (emulated === undefined ? deviceArch(driver) : "sm_80");
+  const { image, symbol, resources } = await buildModule(driver, arch, options, emulated);
+  driver.contextSetCurrent(driver.primaryContextRetain(device));
+  const buffers: { readonly position: number; readonly ptr: DevicePtr; readonly bytes: number }[] =
+    [];
+  try {
+    const args: KernelArg[] = [];
+    for (const [position, arg] of options.args.entries()) {
+      if (arg.kind === "scalar") {
+        args.push({ type: "bytes", value: arg.bytes, align: arg.bytes.length });
+        continue;
+      }
+      const bytes = arg.count * bytesPerElement[arg.dtype];
+      const ptr = driver.memAlloc(bytes);
+      buffers.push({ position, ptr, bytes });
+      const initial = initialBytes(arg, options.seed ?? 0, position);
+      if (initial !== undefined) driver.memcpyHtoD(ptr, initial);
+      args.push({ type: "ptr", value: ptr });
+    }
+    const module = driver.moduleLoadData(image);
+    const fn = driver.moduleGetFunction(module, symbol);
+    const packed = packArgs(args);
+    if (driver.supports("param-layout")) {
+      checkArguments(options.entry, driver.functionParams(fn), packed);
+    }
+    if ((options.sharedBytes ?? 0) > 48 * 1024) {
+      driver.functionSetAttribute(fn, "maxDynamicSharedSize", options.sharedBytes ?? 0);
+    }
+    const launch = {
+      function: fn,
+      grid: options.grid,
+      block: options.block,
+      sharedBytes: options.sharedBytes ?? 0,
+      args: packed,
+    };
+    let ms = 0;
+    let faulted = false;
+    try {
+      ms = timeLaunch(driver, launch, emulated !== undefined);
+    } catch (error) {
+      // A fault the emulator has explained is a result, not a failure of this program.
+      if (emulated === undefined || emulated.findings().length === 0) throw error;
+      faulted = true;
+    }
+    const after = new Map<number, Uint8Array>();
+    if (!faulted) {
+      for (const { position, ptr, bytes } of buffers) {
+        const content = new Uint8Array(bytes);
+        driver.memcpyDtoH(content, ptr);
+        after.set(position, content);
+      }
+      driver.moduleUnload(module);
+    }
+    return {
+      findings: (emulated?.findings() ?? []).map((finding) => showPath(finding, options.fileName)),
+      counters: emulated?.counters() ?? {},
+      resources,
+      ms,
+      buffers: options.args.map((_, position) => after.get(position)),
+    };
+  } finally {
+    for (const { ptr } of buffers) {
+      try {
+        driver.memFree(ptr);
+      } catch {
+        // After a fault the context takes no calls; the process gives everything back.
+      }
+    }
+  }
+}
+
+function timeLaunch(
+  driver: CudaDriver,
+  launch: Parameters<CudaDriver["launch"]>[0],
+  emulated: boolean,
+): number {
+  const stream = driver.streamCreate();
+  const start = driver.eventCreate({ timing: true });
+  const end = driver.eventCreate({ timing: true });
+  const before = performance.now();
+  driver.eventRecord(start, stream);
+  driver.launch(launch, stream);
+  driver.eventRecord(end, stream);
+  driver.streamSynchronize(stream);
+  const ms = emulated ? performance.now() - before : driver.eventElapsed(start, end);
+  driver.eventDestroy(start);
+  driver.eventDestroy(end);
+  driver.streamDestroy(stream);
+  return ms;
+}
+
+function deviceArch(driver: CudaDriver): string {
+  const device = driver.deviceGet(0);
+  const major = driver.deviceAttribute(device, "computeCapabilityMajor");
+  const minor = driver.deviceAttribute(device, "computeCapabilityMinor");
+  return `sm_${major}${minor}`;
+}
+
+interface BuiltModule {
+  readonly image: Uint8Array;
+  readonly symbol: string;
+  readonly resources: KernelRunResult["resources"];
+}
+
+async function buildModule(
+  driver: CudaDriver,
+  arch: string,
+  options: KernelRunOptions,
+  emulated: InstrumentedDriver | undefined,
+): Promise<BuiltModule> {
+  const none = { registers: 0, spillBytes: 0, sharedBytes: 0 };
+  if (options.fileName.endsWith(".ptx")) {
+    const image = new TextEncoder().encode(options.source);
+    return { image, symbol: options.entry, resources: none };
+  }
+  const { openNvrtc } = await import("../../runtime/nvrtc/nvrtc.ts");
+  const nvrtc = openNvrtc(
+    emulated === undefined ? { maxMajor: Math.floor(driver.driverVersion() / 1000) } : {},
+  );
+  const module = await compileFile(nvrtc, arch, options);
+  const symbol = module.loweredNames[options.entry] ?? options.entry;
+  const { registers, spillBytes, sharedBytes } = module.resources[symbol] ?? none;
+  return {
+    image: emulated === undefined ? module.cubin : new TextEncoder().encode(module.ptx),
+    symbol,
+    resources: { registers, spillBytes, sharedBytes },
+  };
+}
+
+async function compileFile(
+  nvrtc: Nvrtc,
+  arch: string,
+  options: KernelRunOptions,
+): Promise<CompiledModule> {
+  const { compileCuda } = await import("../../runtime/nvrtc/compile.ts");
+  const { KernelCache } = await import("../../runtime/nvrtc/cache.ts");
+  const { preludeHeaders } = await import("../../runtime/nvrtc/prelude.ts");
+  const { HOST_HEADERS } = await import("../../runtime/nvrtc/host-headers.ts");
+  const headers = { ...HOST_HEADERS, ...preludeHeaders() };
+  const included = [...options.source.matchAll(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm)];
+  const fromDisk = included.some(([, name]) => name === undefined || !(name in headers));
+  const folders = fromDisk
+    ? [dirname(resolve(options.fileName)), ...toolkitIncludes(nvrtc.version.major)]
+    : [];
+  return compileCuda(
+    nvrtc,
+    {
+      source: options.source,
+      name: options.fileName,
+      arch,
+      headers,
+      nameExpressions: [options.entry],
+      ...(options.defines === undefined ? {} : { defines: options.defines }),
+      options: folders.map((folder) => `--include-path=${folder}`),
+    },
+    // The key of an entry does not cover files on disk.
+    fromDisk ? undefined : new KernelCache(),
+  );
+}
+
+/** Headers of an installed toolkit, if of the same major version: others do not compile. */
+function toolkitIncludes(major: number): string[] {
+  const roots = [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"];
+  for (const root of roots) {
+    if (root === undefined) continue;
+    try {
+      const real = realpathSync(root);
+      if (!real.includes(`cuda-${major}`)) continue;
+      const include = join(real, "include");
+      return readdirSync(include).includes("cccl") ? [include, join(include, "cccl")] : [include];
+    } catch {
+      // No toolkit there.
+    }
+  }
+  return [];
+}
+
+function checkArguments(
+  entry: string,
+  params: readonly { readonly offset: number; readonly size: number }[],
+  packed: { readonly offsets: readonly number[]; readonly sizes: readonly number[] },
+): void {
+  const fits =
+    params.length === packed.sizes.length &&
+    params.every(
+      ({ offset, size }, index) => offset === packed.offsets[index] && size === packed.sizes[index],
+    );
+  if (fits) return;
+  const list = (sizes: readonly number[]) => (sizes.length === 0 ? "none" : sizes.join(", "));
+  throw new HydrantError(
+    "kernel/arguments",
+    `${entry} takes ${params.length} arguments of ${list(params.map(({ size }) => size))} bytes; ${packed.sizes.length} of ${list(packed.sizes)} bytes were given.`,
+    { hint: "Give one --arg per kernel parameter, in order; a buffer is a pointer of 8 bytes." },
+  );
+}
+
+/** Line tables hold absolute paths; the file the caller named is shown as the caller named it. */
+function showPath(finding: Finding, fileName: string): Finding {
+  return finding.file !== null && resolve(finding.file) === resolve(fileName)
+    ? { ...finding, file: fileName }
+    : finding;
+}
