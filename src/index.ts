@@ -6,9 +6,20 @@ export { type LoadOptions, loadModel } from "./api/load-model.ts";
 export { type GenerateChunk, type GenerateResult, Model } from "./api/model.ts";
 export type { GenerateOptions, GenerateRequest, PromptInput } from "./api/request.ts";
 export { parseTreeJson } from "./speculation/tree-json.ts";
+export { CHAT_COMMANDS, type ChatCommand, parseCommand } from "./text/chat-command.ts";
+export { Conversation } from "./text/conversation.ts";
+export { loadConversation, saveConversation } from "./text/conversation-file.ts";
+export { InputAssembler } from "./text/input-assembler.ts";
 export type { Message } from "./text/message.ts";
 export { openTokenizer } from "./api/open-tokenizer.ts";
 export type { Tokenizer } from "./text/tokenizer.ts";
 export { HydrantError } from "./util/errors.ts";
 export { convertCheckpoint, type ConvertedFile } from "./weights/convert.ts";
 export type { HubProgress } from "./weights/hub.ts";
+export {
+  type DoctorCheck,
+  type DoctorReport,
+  diagnose,
+} from "./api/doctor.ts";
+export { type KernelRunArg, parseKernelArg } from "./api/kernel-arg.ts";
+export { type KernelRunOptions, type KernelRunResult, runKernel } from "./api/kernel-run.ts";

@@ -10,6 +10,7 @@ import { parseHeadsConfig } from "../models/heads-config.ts";
 import type { BaseModel } from "../models/llama.ts";
 import type { Drafter } from "../speculation/drafter.ts";
 import { namedTree } from "../speculation/named-trees.ts";
+import { rootOnly } from "../speculation/tree.ts";
 import { loadChatTemplate } from "../text/chat-template.ts";
 import { loadTokenizer } from "../text/tokenizer.ts";
 import { HydrantError } from "../util/errors.ts";
@@ -150,7 +151,8 @@ function storedType(base: TensorFile, heads: TensorFile | undefined): BaseModel[
 
 /** A tree that touches every head, to learn which tensors are needed. */
 function deepestTree(drafter: Drafter) {
-  return namedTree(`chain-${Math.min(Math.max(drafter.maxDepth, 1), 8)}`);
+  if (drafter.maxDepth === 0) return rootOnly;
+  return namedTree(`chain-${Math.min(drafter.maxDepth, 8)}`);
 }
 
 function unusedBaseTensors(config: ModelConfig): RegExp[] {

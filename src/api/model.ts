@@ -25,6 +25,8 @@ export interface GenerateChunk {
   readonly text: string;
   /** New tokens, cut where the text ends. */
   readonly tokens: readonly number[];
+  /** What each token added to `text`; a character or a stop string may be held back for a later one. */
+  readonly pieces: readonly string[];
   /** What the step drafted and committed, not cut: tokens of the tree and of the accepted path, root first. */
   readonly tree: readonly number[];
   readonly accepted: readonly number[];
@@ -186,13 +188,14 @@ export class Model implements AsyncDisposable {
       for await (const { tokens, outcome, finish } of steps) {
         if (outcome.tree.length > 0) stepCount++;
         committed += outcome.committed.length;
-        const { text: piece, used, stopped } = text.push(tokens);
-        newTokens += used;
+        const { pieces, stopped } = text.push(tokens);
+        newTokens += pieces.length;
         const tail = !stopped && finish !== undefined ? text.flush() : { text: "", stopped: false };
         const finishReason = stopped || tail.stopped ? "stop" : finish;
         const chunk = {
-          text: piece + tail.text,
-          tokens: tokens.slice(0, used),
+          text: pieces.join("") + tail.text,
+          tokens: tokens.slice(0, pieces.length),
+          pieces,
           tree: outcome.tree,
           accepted: outcome.committed,
         };
@@ -265,12 +268,11 @@ export class Model implements AsyncDisposable {
       throw new HydrantError("generate/no-chat-template", "The model has no chat template.");
     const written = (id: number | undefined) =>
       id === undefined ? "" : (tokenizer.idToToken(id) ?? "");
-    const text = chatTemplate.render(request.messages, {
+    return chatTemplate.encode(tokenizer, request.messages, {
       addGenerationPrompt: true,
       bosToken: written(tokenizer.bosId),
       eosToken: written(tokenizer.eosId),
     });
-    return tokenizer.encode(text, { bos: tokenizer.addsBos });
   }
 
   /** Tokens that end an assistant's turn in the model's chat format. */
@@ -340,10 +342,8 @@ export class Model implements AsyncDisposable {
 }
 
 function samplingVector(acceptance: Acceptance): Float32Array {
-  const values: Partial<Record<string, number>> = { ...acceptance.sampling, seed: 0 };
-  if (acceptance.rule === "typical") {
-    values["posteriorThreshold"] = acceptance.posteriorThreshold;
-    values["posteriorAlpha"] = acceptance.posteriorAlpha;
-  }
-  return Float32Array.from(samplingFields, (field) => values[field] ?? 0);
+  const { posteriorThreshold, posteriorAlpha } =
+    acceptance.rule === "typical" ? acceptance : { posteriorThreshold: 0, posteriorAlpha: 0 };
+  const values = { ...acceptance.sampling, posteriorThreshold, posteriorAlpha };
+  return Float32Array.from(samplingFields, (field) => values[field]);
 }

@@ -18,18 +18,17 @@ export class TextAssembly {
     this.#stops = stops;
   }
 
-  /** @returns text that will not change, and how many of the tokens came before a stop string was complete. */
-  push(tokens: readonly number[]): { text: string; used: number; stopped: boolean } {
-    let text = "";
-    for (const [index, token] of tokens.entries()) {
+  /** @returns text that will not change, token by token up to the one that completes a stop string. */
+  push(tokens: readonly number[]): { pieces: string[]; stopped: boolean } {
+    const pieces: string[] = [];
+    for (const token of tokens) {
       // Embeddings may be padded past the vocabulary; such an id has no text.
       const piece = token < this.#vocabSize ? (this.#stream?.push(token) ?? "") : "";
       const matched = this.#stops?.push(piece) ?? { text: piece };
-      text += matched.text;
-      if ("stopped" in matched && matched.stopped !== undefined)
-        return { text, used: index + 1, stopped: true };
+      pieces.push(matched.text);
+      if ("stopped" in matched && matched.stopped !== undefined) return { pieces, stopped: true };
     }
-    return { text, used: tokens.length, stopped: false };
+    return { pieces, stopped: false };
   }
 
   /** What was held back for a character or a stop string that never came. */

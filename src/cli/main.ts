@@ -1,5 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { HydrantError } from "../util/errors.ts";
+import { registerChat } from "./commands/chat.ts";
+import { registerConvert } from "./commands/convert.ts";
+import { registerDemo } from "./commands/demo.ts";
 import { registerGenerate } from "./commands/generate.ts";
 import { registerTokenize } from "./commands/tokenize.ts";
 
@@ -10,10 +13,22 @@ const exitUsage = 2;
 const program = new Command("hydra")
   .description("Speculative decoding with Hydra and Medusa draft heads, exact to the bit.")
   .option("--debug", "show stack traces")
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
-  .exitOverride();
-registerGenerate(program);
-registerTokenize(program);
+  .showHelpAfterError("(--help lists the options)");
+
+for (const register of [
+  registerGenerate,
+  registerChat,
+  registerTokenize,
+  registerConvert,
+  registerDemo,
+]) {
+  register(program);
+}
+for (const command of [program, ...program.commands]) {
+  command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(text) });
+  // Accepted after the command's name too.
+  if (command !== program) command.option("--debug", "show stack traces");
+}
 
 try {
   await program.parseAsync();
@@ -23,11 +38,11 @@ try {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage;
-  if (program.opts<{ debug?: boolean }>().debug) console.error(error);
+  if (process.argv.includes("--debug")) console.error(error);
   else if (error instanceof HydrantError) console.error(`hydra: ${error.oneLine}`);
   else
     console.error(
-      `hydra: ${error instanceof Error ? error.message : String(error)} (a bug; --debug shows where)`,
+      `hydra: ${error instanceof Error ? error.message : String(error)} (unexpected; --debug shows where)`,
     );
   return exitFailure;
 }

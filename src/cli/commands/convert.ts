@@ -15,9 +15,9 @@ export function registerConvert(program: Command): void {
     .option("--model <file|dir>", "a model's pytorch_model.bin or its folder")
     .requiredOption("--out <dir>", "folder to write into")
     .action(async ({ heads, model, out }: ConvertFlags) => {
-      const input = heads ?? model;
-      if (input === undefined || (heads !== undefined && model !== undefined)) {
-        command.error("error: give exactly one of --heads, --model");
+      const [input, other] = [heads, model].filter((value) => value !== undefined);
+      if (input === undefined || other !== undefined) {
+        return command.error("error: give exactly one of --heads, --model");
       }
       for (const { file, tensors, bytes } of await convertCheckpoint(input, out)) {
         process.stdout.write(`${file}: ${tensors} tensors, ${bytes} bytes\n`);
