@@ -328,6 +328,17 @@ describe("typical acceptance", () => {
     expect(result).toEqual({ path: [0], next: 0 });
   });
 
+  test("counts entropy with 1e-5 inside the logarithm", () => {
+    // 50,000 equal tokens: p = 2e-5 and exp(-H) = 3e-5; without the 1e-5 it would be 2e-5.
+    const tree = { parents: Int32Array.of(-1, 0), tokens: Int32Array.of(0, 1) };
+    const length = (posteriorAlpha: number) => {
+      const params = { temperature: 1, posteriorThreshold: 1, posteriorAlpha };
+      return acceptTypical(tree, () => new Float32Array(50_000), params).path.length;
+    };
+    expect(length(0.66)).toBe(2);
+    expect(length(0.67)).toBe(1);
+  });
+
   test("is an error where the model says nothing", () => {
     const tree = { parents: Int32Array.of(-1), tokens: Int32Array.of(0) };
     const params = { temperature: 1, posteriorThreshold: 0.09, posteriorAlpha: 0.3 };

@@ -85,6 +85,10 @@ describe("filters", () => {
     expect(drawAt(certain, logits, { ...sampled, topP: 0.85 })).toBe(2);
   });
 
+  test("top-p is content with exactly the mass", () => {
+    expect(drawAt(certain, [0, 0, 0, 0], { ...sampled, topP: 0.5 })).toBe(1);
+  });
+
   test("top-p counts mass among what top-k kept", () => {
     const logits = [0.4, 0.3, 0.2, 0.1].map(Math.log);
     expect(drawAt(certain, logits, { ...sampled, topK: 2, topP: 0.5 })).toBe(0);

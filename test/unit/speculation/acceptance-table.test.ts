@@ -102,6 +102,7 @@ describe("the best tree", () => {
   test("treats a rank that does better than the one before as equal to it", () => {
     expect(bestTree([[0.2, 0.6]], 2).paths).toEqual([[], [0], [1]]);
     expect(bestTree([[0.2, 0.6]], 1).paths).toEqual([[], [0]]);
+    expect(bestTree([[0.2, 0.6], [0.5]], 3).paths).toEqual([[], [0], [1], [0, 0]]);
   });
 
   test("has as much value as the published tree of its size under a plausible table", () => {

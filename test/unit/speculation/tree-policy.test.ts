@@ -166,6 +166,26 @@ describe("the automatic policy", () => {
     expect(late.filter((tree) => tree.size > 1).length).toBeGreaterThan(0.9 * late.length);
   });
 
+  test("does not let a long good time pay for a long bad one", () => {
+    const policy = start();
+    play(policy, 2000, () => easy);
+    expect(policy.credit).toBe(8);
+  });
+
+  test("tries trees at intervals that double, and short again after a good time", () => {
+    const single = treeFromPaths([[0]]);
+    const ms = (tree: TreeTopology) => (tree.size === 1 ? 1 : 1.001);
+    const options = { candidates: [single], costs: knownCosts(ms), prior: [[0]], rate: 0.5 };
+    const policy = start(options);
+    const bad = play(policy, 300, () => [], { ms }).trees;
+    const tries = bad.flatMap((tree, step) => (tree === single ? [step] : []));
+    expect(tries).toEqual([4, 13, 30, 63, 128, 193, 258]);
+    expect(play(policy, 100, () => [[1]], { ms }).trees.at(-1)).toBe(single);
+    const again = play(policy, 100, () => [], { ms }).trees;
+    const stopped = again.indexOf(rootOnly);
+    expect(again.indexOf(single, stopped) - stopped).toBe(4);
+  });
+
   test("mostly decodes plainly on hard text", () => {
     const ms = (tree: TreeTopology) => 1 + 0.1 * (tree.size - 1);
     const { trees } = play(start({ costs: knownCosts(ms) }), 1000, () => hard, { ms });
