@@ -266,13 +266,7 @@ export class Model implements AsyncDisposable {
     const { chatTemplate } = this.#parts;
     if (chatTemplate === undefined)
       throw new HydrantError("generate/no-chat-template", "The model has no chat template.");
-    const written = (id: number | undefined) =>
-      id === undefined ? "" : (tokenizer.idToToken(id) ?? "");
-    return chatTemplate.encode(tokenizer, request.messages, {
-      addGenerationPrompt: true,
-      bosToken: written(tokenizer.bosId),
-      eosToken: written(tokenizer.eosId),
-    });
+    return chatTemplate.encode(tokenizer, request.messages, { addGenerationPrompt: true });
   }
 
   /** Tokens that end an assistant's turn in the model's chat format. */

@@ -3,7 +3,9 @@ import { HydrantError } from "../util/errors.ts";
 import { registerChat } from "./commands/chat.ts";
 import { registerConvert } from "./commands/convert.ts";
 import { registerDemo } from "./commands/demo.ts";
+import { registerDoctor } from "./commands/doctor.ts";
 import { registerGenerate } from "./commands/generate.ts";
+import { registerKernel } from "./commands/kernel.ts";
 import { registerTokenize } from "./commands/tokenize.ts";
 
 /** Exit codes of every command: 0 done, 1 failure with a message, 2 wrong usage. */
@@ -21,14 +23,12 @@ for (const register of [
   registerTokenize,
   registerConvert,
   registerDemo,
+  registerDoctor,
+  registerKernel,
 ]) {
   register(program);
 }
-for (const command of [program, ...program.commands]) {
-  command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(text) });
-  // Accepted after the command's name too.
-  if (command !== program) command.option("--debug", "show stack traces");
-}
+configure(program);
 
 try {
   await program.parseAsync();
@@ -45,4 +45,11 @@ function report(error: unknown): number {
       `hydra: ${error instanceof Error ? error.message : String(error)} (unexpected; --debug shows where)`,
     );
   return exitFailure;
+}
+
+function configure(command: Command): void {
+  command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(text) });
+  // Accepted after the command's name too.
+  if (command !== program) command.option("--debug", "show stack traces");
+  for (const child of command.commands) configure(child);
 }
