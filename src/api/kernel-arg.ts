@@ -142,7 +142,7 @@ function writeElement(dtype: KernelDType, view: DataView, index: number, value: 
 }
 
 /**
- * The initial bytes of a buffer, or undefined for `uninit`. `random` is uniform: floats in [-1, 1),
+ * The initial bytes of a buffer, or undefined for `uninit`. `random` is uniform: floats in [-1, 1],
  * integers over their whole range; the same seed and argument position give the same bytes.
  * Throws `kernel/argument-file` when a file is missing or of another size.
  */
@@ -173,7 +173,8 @@ function fillRandom(
   const isFloat = INTEGER_RANGES[dtype] === undefined;
   for (let i = 0; i < count; i++) {
     if (isFloat) {
-      writeElement(dtype, view, i, next() / 2 ** 31 - 1);
+      // 24 bits: exact in f32, so that f32 and f64 get the same values.
+      writeElement(dtype, view, i, (next() >>> 8) / 2 ** 23 - 1);
     } else if (dtype === "i64") {
       view.setUint32(8 * i, next(), true);
       view.setUint32(8 * i + 4, next(), true);

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { KernelCache } from "../../runtime/nvrtc/cache.ts";
 import { compileCuda } from "../../runtime/nvrtc/compile.ts";
 import { CompileError } from "../../runtime/nvrtc/compile-error.ts";
@@ -22,9 +22,11 @@ __global__ void reverse(T* p) {
 if (installed.length === 0) describe.skip(NO_NVRTC, () => it("compiles CUDA", () => {}));
 
 // Failing sources are kept in the cache folder: not in the user's own.
+const home = mkdtempSync(join(tmpdir(), "hydrant-home-"));
 beforeAll(() => {
-  vi.stubEnv("HYDRANT_CACHE_DIR", mkdtempSync(join(tmpdir(), "hydrant-home-")));
+  vi.stubEnv("HYDRANT_CACHE_DIR", home);
 });
+afterAll(() => rmSync(home, { recursive: true }));
 
 describe.each(installed)("$name", ({ nvrtc }) => {
   const request = {

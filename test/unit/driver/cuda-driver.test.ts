@@ -243,6 +243,8 @@ describe.skipIf(missing !== undefined)(`the koffi binding against cuda.h ${missi
       expect(driver.functionParams(fn)).toEqual([
         { offset: 0, size: 8 },
         { offset: 8, size: 4 },
+        { offset: 16, size: 8 },
+        { offset: 24, size: 1 },
       ]);
     });
     expect(lines.slice(0, 2)).toEqual([

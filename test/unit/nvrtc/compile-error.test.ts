@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CompileError, numberLines } from "../../../runtime/nvrtc/compile-error.ts";
 
 const error = (log: string, source = "a\nb\nc\n", name = "k.cu") =>
@@ -13,9 +13,11 @@ const error = (log: string, source = "a\nb\nc\n", name = "k.cu") =>
     log,
   });
 
+const home = mkdtempSync(join(tmpdir(), "hydrant-home-"));
 beforeAll(() => {
-  vi.stubEnv("HYDRANT_CACHE_DIR", mkdtempSync(join(tmpdir(), "hydrant-home-")));
+  vi.stubEnv("HYDRANT_CACHE_DIR", home);
 });
+afterAll(() => rmSync(home, { recursive: true }));
 
 describe("a failed compilation", () => {
   it("names the first error and its line, and shows log, numbered source and command", () => {
