@@ -92,10 +92,10 @@ class MeasuredPolicy implements AutoPolicy {
   next(context: StepContext): TreeTopology {
     const plainMs = this.#costs.of(rootOnly, context.length);
     if (plainMs === undefined || this.#stepsSincePlain >= this.#refresh) return rootOnly;
-    const best = this.#bestCandidate(context);
+    // A step commits at least its root: it may cost that much and the credit.
+    const affordableMs = plainMs * (this.#credit + 1 + this.#overhead);
+    const best = this.#bestCandidate(context, affordableMs);
     if (best === undefined) return rootOnly;
-    const worst = this.#credit + 1 + this.#overhead - best.ms / plainMs;
-    if (worst < 0) return rootOnly;
     if (best.tokensPerMs > 1 / plainMs) {
       this.#probeInterval = SHORTEST_PROBE_INTERVAL;
       return best.tree;
@@ -117,12 +117,12 @@ class MeasuredPolicy implements AutoPolicy {
     this.#credit = Math.min(MOST_CREDIT, this.#credit + path.length * (1 + this.#overhead) - spent);
   }
 
-  #bestCandidate({ length, room, remaining }: StepContext) {
+  #bestCandidate({ length, room, remaining }: StepContext, affordableMs: number) {
     const { acceptance } = this;
     let best: { tree: TreeTopology; ms: number; tokensPerMs: number } | undefined;
     for (const tree of this.#candidates) {
       const ms = this.#costs.of(tree, length);
-      if (ms === undefined || tree.size > room || remaining <= 1) continue;
+      if (ms === undefined || ms > affordableMs || tree.size > room || remaining <= 1) continue;
       const tokensPerMs = expectedTokens(tree, acceptance, remaining - 1) / ms;
       if (best === undefined || tokensPerMs > best.tokensPerMs) best = { tree, ms, tokensPerMs };
     }

@@ -197,6 +197,23 @@ describe("the automatic policy", () => {
     expect(trees.filter((tree) => tree.size === 1).length).toBe(10);
   });
 
+  test("starts with a tree it can afford and moves on to a better one that costs more", () => {
+    const single = treeFromPaths([[0]]);
+    const chain = treeFromPaths([[0], [0, 0], [0, 0, 0], [0, 0, 0, 0]]);
+    const certain = [[1], [1], [1], [1]];
+    const ms = (tree: TreeTopology) =>
+      new Map([
+        [1, 1],
+        [2, 1.5],
+        [5, 3],
+      ]).get(tree.size) ?? 0;
+    const options = { candidates: [single, chain], costs: knownCosts(ms), prior: certain };
+    const { trees, worstLoss } = play(start(options), 20, () => certain, { ms });
+    expect(trees.slice(0, 2)).toEqual([single, single]);
+    expect(trees.at(-1)).toBe(chain);
+    expect(worstLoss).toBeLessThanOrEqual(1);
+  });
+
   test("drafts nothing that does not fit or is not wanted", () => {
     const policy = start();
     expect(policy.next(roomy).size).toBeGreaterThan(1);
