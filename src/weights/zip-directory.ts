@@ -4,7 +4,7 @@ import type { RandomAccessFile } from "./random-access-file.ts";
 import { shorten } from "./tensor-file.ts";
 
 /** More entries than any checkpoint has; each costs memory before anything is known about it. */
-const maxEntries = 100_000;
+const maxEntries = 50_000;
 
 /** The stored (uncompressed) entries of a zip archive, by name. */
 export interface ZipDirectory {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   mergeGenerationConfig,
@@ -220,6 +221,26 @@ describe("reading config.json", () => {
       );
     });
   }
+
+  it("answers any change of any field with a config or a HydrantError", () => {
+    const field = fc.constantFrom(
+      ...Object.keys(vicuna),
+      "head_dim",
+      "rope_scaling",
+      "rope_parameters",
+      "sliding_window",
+    );
+    fc.assert(
+      fc.property(fc.dictionary(field, fc.jsonValue(), { minKeys: 1 }), (changes) => {
+        try {
+          expect(parse(changes).headDim % 2).toBe(0);
+        } catch (error) {
+          if (!(error instanceof HydrantError)) throw error;
+        }
+      }),
+      { numRuns: 500, seed: 9 },
+    );
+  });
 
   it("refuses what is no object", () => {
     for (const json of [null, [], 3, "x"])
