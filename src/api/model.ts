@@ -5,7 +5,7 @@ import { samplingFields } from "../ir/op.ts";
 import { type AcceptanceRule, buildPrefill, buildStep } from "../models/decode-graphs.ts";
 import type { BaseModel } from "../models/llama.ts";
 import type { Acceptance } from "../speculation/acceptance.ts";
-import { autoPolicy } from "../speculation/auto-policy.ts";
+import { type AutoPolicy, autoPolicy } from "../speculation/auto-policy.ts";
 import type { Drafter } from "../speculation/drafter.ts";
 import { StepCosts } from "../speculation/step-costs.ts";
 import type { TreePolicy } from "../speculation/tree-policy.ts";
@@ -75,6 +75,7 @@ export class Model implements AsyncDisposable {
   readonly #parts: ModelParts;
   readonly #costs = new StepCosts();
   #measured: Promise<void> | undefined;
+  #lastAuto: AutoPolicy | undefined;
   /** The decoder at rest: its caches serve as prefix cache for the next call. */
   #idle: PooledDecoder | undefined;
   readonly #active = new Set<PooledDecoder>();
@@ -276,7 +277,7 @@ export class Model implements AsyncDisposable {
     return (chatTemplate?.stopTokens ?? []).flatMap((token) => tokenizer?.tokenToId(token) ?? []);
   }
 
-  /** Measured once per model; the estimate of acceptance starts anew with each text. */
+  /** Costs are measured once per model; what was learnt of acceptance carries over to the next text. */
   async #autoPolicy(): Promise<TreePolicy> {
     const candidates = autoCandidates(this.#parts.drafter);
     this.#measured ??= (async () => {
@@ -291,7 +292,13 @@ export class Model implements AsyncDisposable {
       }
     })();
     await this.#measured;
-    return autoPolicy({ candidates, costs: this.#costs });
+    const policy = autoPolicy({
+      candidates,
+      costs: this.#costs,
+      ...(this.#lastAuto && { prior: this.#lastAuto.acceptance }),
+    });
+    this.#lastAuto = policy;
+    return policy;
   }
 
   #newDecoder(rule: AcceptanceRule, treeNodes: number): Decoder {

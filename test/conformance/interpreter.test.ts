@@ -1,6 +1,9 @@
 import { InterpreterExecutor } from "../../runtime/interpreter-executor.ts";
 import { goldenTraces } from "./golden-traces.ts";
+import { losslessness } from "./losslessness.ts";
 import { opCases } from "./op-cases.ts";
 
-opCases(() => new InterpreterExecutor());
-goldenTraces(() => new InterpreterExecutor(), { runs: 1 });
+const interpreter = () => new InterpreterExecutor();
+opCases(interpreter);
+goldenTraces(interpreter, { runs: 1 });
+losslessness(interpreter, { models: 1 });

@@ -7,6 +7,7 @@ import { parseModelConfig } from "../../src/models/config.ts";
 import { parseHeadsConfig } from "../../src/models/heads-config.ts";
 import type { BaseModel } from "../../src/models/llama.ts";
 import { treeFromPaths } from "../../src/speculation/tree.ts";
+import { openHeads } from "../../src/weights/checkpoint.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
 import type { TensorFile } from "../../src/weights/tensor-file.ts";
 
@@ -51,7 +52,7 @@ export async function openGolden(name: (typeof goldenCases)[number]) {
   const json = (...parts: string[]) => JSON.parse(readFileSync(goldenPath(name, ...parts), "utf8"));
   const kind = name === "V3-medusa" ? "medusa" : "hydra";
   const base = await openSafetensors(goldenPath(name, "base/model.safetensors"));
-  const heads = await openSafetensors(goldenPath(name, `heads/${kind}_lm_head.safetensors`));
+  const { weights: heads } = await openHeads(goldenPath(name, "heads"));
   const expected = await openSafetensors(goldenPath(name, "golden.safetensors"));
   const source = parameterSource(base, heads);
   const model: BaseModel = {
