@@ -1,0 +1,28 @@
+/**
+ * Byte addresses of the words threads share at the bottom of memory. Each busy word has a cache
+ * line pair of its own: neighbours would take turns owning the line.
+ */
+export const control = {
+  /** Barrier: threads that have arrived in this round. */
+  arrived: 128,
+  /** Barrier: rounds completed; waiters watch it change. */
+  round: 256,
+  /** Threads asleep in a wait on `round` or `command`; a waker with nobody to wake skips the call. */
+  sleepers: 384,
+  /** Counts programs handed to the worker threads; they watch it change. */
+  command: 512,
+  /** What the last command says: where its program starts, and 0 to run it or 1 to stop. */
+  program: 516,
+  stop: 520,
+  /** Nonzero once a thread died: everyone gives up. */
+  failed: 640,
+  /** First error a kernel met: a code of `kernelErrors` (0: none), the call's record, the culprit. */
+  error: 768,
+  errorRecord: 772,
+  errorValue: 776,
+  /** First byte free for data. */
+  end: 1024,
+} as const;
+
+/** What a kernel refuses while it runs, because only the data shows it. */
+export const kernelErrors = { rowOutOfRange: 1, slotOutOfRange: 2 } as const;
