@@ -19,6 +19,15 @@ export const goldenCases = [
   "V5-hydra-cross-attn",
 ] as const;
 
+/** Cases that share a base model store it once. */
+const baseOf: Readonly<Record<(typeof goldenCases)[number], string>> = {
+  "V1-hydra-mlp": "V1-hydra-mlp",
+  "V2-hydra-prefix-mlp": "V2-hydra-prefix-mlp",
+  "V3-medusa": "V1-hydra-mlp",
+  "V4-hydra-eagle-attn": "V2-hydra-prefix-mlp",
+  "V5-hydra-cross-attn": "V1-hydra-mlp",
+};
+
 export interface GoldenStep {
   readonly tree_tokens: number[];
   readonly appended: number[];
@@ -47,16 +56,21 @@ export function goldenPath(...parts: string[]): string {
   return fileURLToPath(new URL(`../fixtures/golden/${parts.join("/")}`, import.meta.url));
 }
 
+/** Folder of a case's base model. */
+export function goldenBase(name: (typeof goldenCases)[number]): string {
+  return goldenPath(baseOf[name], "base");
+}
+
 /** A golden case with its models opened; `close` when done. */
 export async function openGolden(name: (typeof goldenCases)[number]) {
-  const json = (...parts: string[]) => JSON.parse(readFileSync(goldenPath(name, ...parts), "utf8"));
+  const json = (...parts: string[]) => JSON.parse(readFileSync(goldenPath(...parts), "utf8"));
   const kind = name === "V3-medusa" ? "medusa" : "hydra";
-  const base = await openSafetensors(goldenPath(name, "base/model.safetensors"));
+  const base = await openSafetensors(goldenPath(baseOf[name], "base/model.safetensors"));
   const { weights: heads } = await openHeads(goldenPath(name, "heads"));
   const expected = await openSafetensors(goldenPath(name, "golden.safetensors"));
   const source = parameterSource(base, heads);
   const model: BaseModel = {
-    config: parseModelConfig(json("base/config.json"), `${name}/base/config.json`),
+    config: parseModelConfig(json(baseOf[name], "base/config.json"), `${name}/base/config.json`),
     storedType: (parameter) => {
       const dtype = source.parameters.get(parameter)?.dtype;
       if (dtype === undefined || !isFloat(dtype)) throw new Error(`no weight ${parameter}`);
@@ -64,7 +78,7 @@ export async function openGolden(name: (typeof goldenCases)[number]) {
     },
     cacheType: "f32",
   };
-  const golden = json("golden.json") as GoldenJson;
+  const golden = json(name, "golden.json") as GoldenJson;
   return {
     golden,
     model,
@@ -73,7 +87,7 @@ export async function openGolden(name: (typeof goldenCases)[number]) {
     tree: treeFromPaths(golden.choices, name),
     drafter: drafterFor(
       model,
-      parseHeadsConfig(json("heads/config.json"), name, kind),
+      parseHeadsConfig(json(name, "heads/config.json"), name, kind),
       heads.tensors.keys(),
       {
         eagleMask: "reference",

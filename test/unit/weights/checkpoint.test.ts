@@ -1,5 +1,5 @@
-import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { bindTensors } from "../../../src/weights/bind.ts";
 import { openCheckpoint, openHeads } from "../../../src/weights/checkpoint.ts";
@@ -136,7 +136,12 @@ describe("opening draft heads", () => {
   });
 
   it("takes the safetensors form where both are present, the torch form where it is alone", async () => {
-    const both = await openHeads(join(golden, "V1-hydra-mlp/heads"));
+    const heads = await mkdtemp(join(directory, "both-"));
+    for (const file of ["heads/config.json", "heads/hydra_lm_head.safetensors"]) {
+      await copyFile(join(golden, "V1-hydra-mlp", file), join(heads, basename(file)));
+    }
+    await writeFile(join(heads, "hydra_lm_head.pt"), "not read");
+    const both = await openHeads(heads);
     expect(both.weights.file).toMatch(/\.safetensors$/);
     await both.weights.close();
     const torch = await openHeads(join(golden, "V2-hydra-prefix-mlp/heads"));
@@ -264,18 +269,19 @@ describe("converting torch weights", () => {
     );
   });
 
-  it("writes the golden heads as the reference did", async () => {
-    const heads = join(golden, "V1-hydra-mlp/heads");
-    const [converted] = await convertCheckpoint(join(heads, "hydra_lm_head.pt"), directory);
+  it("writes shared storages under every name, equal to the torch file", async () => {
+    const heads = join(golden, "V2-hydra-prefix-mlp/heads/hydra_lm_head.pt");
+    const [converted] = await convertCheckpoint(heads, await mkdtemp(join(directory, "out-")));
     const ours = await openCheckpoint(converted?.file ?? "");
-    const reference = await openHeads(heads);
-    for (const { name, byteLength } of reference.weights.tensors.values()) {
+    const torch = await openCheckpoint(heads);
+    expect([...ours.tensors.keys()].sort()).toEqual([...torch.tensors.keys()].sort());
+    for (const { name, byteLength } of torch.tensors.values()) {
       const [x, y] = [Buffer.alloc(byteLength), Buffer.alloc(byteLength)];
       await ours.read(name, x);
-      await reference.weights.read(name, y);
+      await torch.read(name, y);
       expect(x.equals(y), name).toBe(true);
     }
     await ours.close();
-    await reference.weights.close();
+    await torch.close();
   });
 });

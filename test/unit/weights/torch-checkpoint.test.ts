@@ -379,7 +379,7 @@ describe("hostile checkpoints", () => {
   });
 
   it("survives any change to a real checkpoint's directory and pickle", async () => {
-    const original = await readFile(join(golden, "V1-hydra-mlp/heads/hydra_lm_head.pt"));
+    const original = await readFile(join(golden, "V2-hydra-prefix-mlp/heads/hydra_lm_head.pt"));
     await survives(original, original.length - 2500, 4, 100);
     const head = join(directory, "real.pt");
     await writeFile(head, original);
@@ -415,11 +415,6 @@ async function expectSame(torch: string, safetensors: string): Promise<void> {
 }
 
 describe("heads saved by torch", () => {
-  it("equal their safetensors form bit for bit", async () => {
-    const heads = join(golden, "V1-hydra-mlp/heads/hydra_lm_head");
-    await expectSame(`${heads}.pt`, `${heads}.safetensors`);
-  });
-
   it("read blocks that share one storage under every name", async () => {
     const file = await openTorchCheckpoint(
       join(golden, "V2-hydra-prefix-mlp/heads/hydra_lm_head.pt"),
@@ -436,7 +431,11 @@ describe("heads saved by torch", () => {
   it.skipIf(!hasSharedGolden)(
     "equal their safetensors form in every case (full vectors, beside the checkout)",
     async () => {
-      const cases = ["V2-hydra-prefix-mlp/heads/hydra", "V3-medusa/heads/medusa"];
+      const cases = [
+        "V1-hydra-mlp/heads/hydra",
+        "V2-hydra-prefix-mlp/heads/hydra",
+        "V3-medusa/heads/medusa",
+      ];
       cases.push("V4-hydra-eagle-attn/heads/hydra", "V5-hydra-cross-attn/heads/hydra");
       for (const name of cases) {
         const heads = join(sharedGolden, `${name}_lm_head`);
