@@ -138,6 +138,6 @@ export function writeConditionalNodeParams(
 }
 
 /** Address of the array of body graphs the driver left in the parameters just used. */
-export function readConditionalBodies(memory: NativeMemory): bigint {
-  return memory.view.getBigUint64(NODE_PARAMS + 16 + 16, true);
+export function readConditionalBodies(memory: NativeMemory): number {
+  return Number(memory.view.getBigUint64(NODE_PARAMS + 16 + 16, true));
 }

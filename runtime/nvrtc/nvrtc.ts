@@ -74,9 +74,20 @@ export function openNvrtc(
   );
 }
 
+/** The compiler recurses with the nesting of the source; koffi's own stack has 2 MiB. */
+const NATIVE_STACK_BYTES = 8 * 2 ** 20;
+
 function loadNvrtc(library: NvrtcLibrary): Nvrtc {
   const known = loaded.get(library.path);
   if (known !== undefined) return known.nvrtc;
+  // Settings hold from the first library on; whoever loads one first makes them.
+  if ((koffi.config().sync_stack_size ?? 0) < NATIVE_STACK_BYTES) {
+    try {
+      koffi.config({ sync_stack_size: NATIVE_STACK_BYTES });
+    } catch {
+      // A library is loaded already, with the smaller stack: enough for all but extreme nesting.
+    }
+  }
   try {
     const builtins = library.builtins === undefined ? undefined : koffi.load(library.builtins);
     const nvrtc = bindNvrtc(library);
