@@ -52,7 +52,7 @@ export async function* decode(
     if (decoder.room < 0) {
       yield {
         tokens: [],
-        outcome: { tree: [], committed: [], path: [] },
+        outcome: { tree: [], committed: [], path: [], outputs: {} },
         ms: 0,
         finish: "context",
       };

@@ -29,6 +29,8 @@ export interface StepOutcome {
   readonly committed: readonly number[];
   /** Tree nodes of `committed`. */
   readonly path: readonly number[];
+  /** All outputs of the step graph, valid until the next step. */
+  readonly outputs: Tensors;
 }
 
 /**
@@ -118,7 +120,7 @@ export class Decoder {
     const tokens = output(outputs, "tree");
     const committed = path.map((node) => tokens[node] ?? 0);
     this.#tokens.push(...committed);
-    return { tree: tokens, committed, path };
+    return { tree: tokens, committed, path, outputs };
   }
 
   dispose(): void {

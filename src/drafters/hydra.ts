@@ -117,5 +117,13 @@ function headLogits(
   let x = b.add(residual, block(first, rows), "residual");
   // The reference repeats one module, so its file holds equal copies under the later indices.
   for (let layer = 1; layer < heads.numLayers; layer++) x = b.add(x, block(second, x), "residual");
-  return projection(b, model, `heads.hydra_lm_head.${head}${output}`, x, vocabSize, true);
+  return projection(
+    b,
+    model,
+    `heads.hydra_lm_head.${head}${output}`,
+    x,
+    vocabSize,
+    true,
+    "lm_head",
+  );
 }

@@ -214,10 +214,11 @@ export function projection(
   x: Value,
   outputs: number,
   hasBias: boolean,
+  label = name.slice(name.lastIndexOf(".") + 1),
 ): Value {
   const matrix = weight(b, model, `${name}.weight`, outputs, columnsOf(x));
   const bias = hasBias ? weight(b, model, `${name}.bias`, outputs) : undefined;
-  return b.linear(x, matrix, bias, name.slice(name.lastIndexOf(".") + 1));
+  return b.linear(x, matrix, bias, label);
 }
 
 export function weight(b: GraphBuilder, model: BaseModel, name: string, ...shape: number[]): Value {
