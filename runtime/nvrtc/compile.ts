@@ -49,18 +49,9 @@ export function compileCuda(
   request: CompileRequest,
   cache?: KernelCache,
 ): CompiledModule {
-  const nvrtcVersion = `${nvrtc.version.major}.${nvrtc.version.minor}`;
-  checkArch(nvrtc, request.arch);
+  const stored = cachedModule(nvrtc, request, cache);
+  if (stored !== undefined) return stored;
   const options = nvrtcOptions(request);
-  const key = KernelCache.key([
-    nvrtcVersion,
-    request.name,
-    request.source,
-    JSON.stringify([options, request.headers ?? {}, request.nameExpressions ?? []]),
-  ]);
-  const stored = cache === undefined ? undefined : decodeEntry(cache.get(key));
-  if (stored !== undefined) return { arch: request.arch, nvrtcVersion, ...stored, fromCache: true };
-
   const output = nvrtc.compile({
     source: request.source,
     name: request.name,
@@ -78,9 +69,35 @@ export function compileCuda(
     });
   }
   const entry: Entry = { ...pick(output), resources: parseResourceUsage(output.log) };
-  cache?.set(key, { ...entry, cubin: Buffer.from(entry.cubin).toString("base64") });
-  return { arch: request.arch, nvrtcVersion, ...entry, fromCache: false };
+  cache?.set(keyOf(nvrtc, request), {
+    ...entry,
+    cubin: Buffer.from(entry.cubin).toString("base64"),
+  });
+  return { arch: request.arch, nvrtcVersion: versionOf(nvrtc), ...entry, fromCache: false };
 }
+
+/** The module of an earlier identical compilation, if `cache` has it. */
+export function cachedModule(
+  nvrtc: Nvrtc,
+  request: CompileRequest,
+  cache: KernelCache | undefined,
+): CompiledModule | undefined {
+  checkArch(nvrtc, request.arch);
+  const entry = decodeEntry(cache?.get(keyOf(nvrtc, request)));
+  if (entry === undefined) return undefined;
+  return { arch: request.arch, nvrtcVersion: versionOf(nvrtc), ...entry, fromCache: true };
+}
+
+const versionOf = ({ version }: Nvrtc): string => `${version.major}.${version.minor}`;
+
+/** All that decides the result. */
+const keyOf = (nvrtc: Nvrtc, request: CompileRequest): string =>
+  KernelCache.key([
+    versionOf(nvrtc),
+    request.name,
+    request.source,
+    JSON.stringify([nvrtcOptions(request), request.headers ?? {}, request.nameExpressions ?? []]),
+  ]);
 
 /** The options one request comes to, in a fixed order: they are part of the cache key. */
 export function nvrtcOptions(request: CompileRequest): string[] {

@@ -1,6 +1,6 @@
 /** What this machine has of what the project can use, and how to get the rest. */
-import { accessSync, constants, existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { CudaDriver } from "../../runtime/driver/driver.ts";
 import { cacheDirectory } from "../util/cache-directory.ts";
 import { HydrantError } from "../util/errors.ts";
@@ -141,17 +141,18 @@ function nvrtcFix(): string {
 function checkCache(): DoctorCheck {
   const name = "Cache";
   const folder = cacheDirectory();
-  let existing = folder;
-  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
   try {
-    accessSync(existing, constants.W_OK);
+    // Permissions do not tell of full disks and read-only mounts; writing does.
+    mkdirSync(folder, { recursive: true });
+    rmSync(mkdtempSync(join(folder, "probe-")), { recursive: true });
     return { name, status: "ok", detail: folder };
-  } catch {
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
     return {
       name,
       status: "broken",
-      detail: `${folder} cannot be written: kernels are compiled anew in every process`,
-      fix: `Set HYDRANT_CACHE_DIR to a folder you may write, or chown -R $(id -u) ${existing}`,
+      detail: `kernels are compiled anew in every process: ${reason}`,
+      fix: "Set HYDRANT_CACHE_DIR to a folder you may write.",
     };
   }
 }
