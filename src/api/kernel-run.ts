@@ -1,7 +1,7 @@
 /** Compiles one CUDA kernel, runs it once on the emulator or a GPU, and reports what it saw. */
 import { readdirSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { CudaDriver, Dim3, DevicePtr } from "../../runtime/driver/driver.ts";
+import type { CudaDriver, Device, DevicePtr, Dim3 } from "../../runtime/driver/driver.ts";
 import type {
   Finding,
   InstrumentedDriver,
@@ -59,8 +59,7 @@ export async function runKernel(options: KernelRunOptions): Promise<KernelRunRes
   const { openDriver } = await import("../../runtime/driver/open-driver.ts");
   const driver = emulated ?? (await openDriver("cuda"));
   try {
-    const result = await runOn(driver, emulated, options);
-    return result;
+    return await runOn(driver, emulated, options);
   } finally {
     driver.close();
   }
@@ -75,6 +74,12 @@ async function openEmulator(options: KernelRunOptions): Promise<InstrumentedDriv
   });
 }
 
+interface Buffer {
+  readonly position: number;
+  readonly ptr: DevicePtr;
+  readonly bytes: number;
+}
+
 async function runOn(
   driver: CudaDriver,
   emulated: InstrumentedDriver | undefined,
@@ -85,71 +90,71 @@ async function runOn(
   const arch = options.arch ?? (emulated === undefined ? deviceArch(driver) : "sm_80");
   const { image, symbol, resources } = await buildModule(driver, arch, options, emulated);
   driver.contextSetCurrent(driver.primaryContextRetain(device));
-  const buffers: { readonly position: number; readonly ptr: DevicePtr; readonly bytes: number }[] =
-    [];
+  const buffers: Buffer[] = [];
+  const after = new Map<number, Uint8Array>();
+  let ms = 0;
   try {
-    const args: KernelArg[] = [];
-    for (const [position, arg] of options.args.entries()) {
-      if (arg.kind === "scalar") {
-        args.push({ type: "bytes", value: arg.bytes, align: arg.bytes.length });
-        continue;
-      }
-      const bytes = arg.count * bytesPerElement[arg.dtype];
-      const ptr = driver.memAlloc(bytes);
-      buffers.push({ position, ptr, bytes });
-      const initial = initialBytes(arg, options.seed ?? 0, position);
-      if (initial !== undefined) driver.memcpyHtoD(ptr, initial);
-      args.push({ type: "ptr", value: ptr });
-    }
+    const packed = packArgs(placeArguments(driver, options, buffers));
     const module = driver.moduleLoadData(image);
     const fn = driver.moduleGetFunction(module, symbol);
-    const packed = packArgs(args);
     if (driver.supports("param-layout")) {
       checkArguments(options.entry, driver.functionParams(fn), packed);
     }
-    if ((options.sharedBytes ?? 0) > 48 * 1024) {
-      driver.functionSetAttribute(fn, "maxDynamicSharedSize", options.sharedBytes ?? 0);
+    const { grid, block, sharedBytes = 0 } = options;
+    if (sharedBytes > STATIC_SHARED_BYTES) {
+      driver.functionSetAttribute(fn, "maxDynamicSharedSize", sharedBytes);
     }
-    const launch = {
-      function: fn,
-      grid: options.grid,
-      block: options.block,
-      sharedBytes: options.sharedBytes ?? 0,
-      args: packed,
-    };
-    let ms = 0;
-    let faulted = false;
-    try {
-      ms = timeLaunch(driver, launch, emulated !== undefined);
-    } catch (error) {
-      // A fault the emulator has explained is a result, not a failure of this program.
-      if (emulated === undefined || emulated.findings().length === 0) throw error;
-      faulted = true;
+    const launch = { function: fn, grid, block, sharedBytes, args: packed };
+    ms = timeLaunch(driver, launch, emulated !== undefined);
+    for (const { position, ptr, bytes } of buffers) {
+      const content = new Uint8Array(bytes);
+      driver.memcpyDtoH(content, ptr);
+      after.set(position, content);
     }
-    const after = new Map<number, Uint8Array>();
-    if (!faulted) {
-      for (const { position, ptr, bytes } of buffers) {
-        const content = new Uint8Array(bytes);
-        driver.memcpyDtoH(content, ptr);
-        after.set(position, content);
-      }
-      driver.moduleUnload(module);
-    }
-    return {
-      findings: (emulated?.findings() ?? []).map((finding) => showPath(finding, options.fileName)),
-      counters: emulated?.counters() ?? {},
-      resources,
-      ms,
-      buffers: options.args.map((_, position) => after.get(position)),
-    };
+    driver.moduleUnload(module);
+  } catch (error) {
+    // A fault the emulator has explained is a result, not a failure of this program.
+    if (emulated === undefined || emulated.findings().length === 0) throw error;
   } finally {
-    for (const { ptr } of buffers) {
-      try {
-        driver.memFree(ptr);
-      } catch {
-        // After a fault the context takes no calls; the process gives everything back.
-      }
+    giveBack(driver, device, buffers);
+  }
+  return {
+    findings: (emulated?.findings() ?? []).map((finding) => showPath(finding, options.fileName)),
+    counters: emulated?.counters() ?? {},
+    resources,
+    ms,
+    buffers: options.args.map((_, position) => after.get(position)),
+  };
+}
+
+/** More dynamic shared memory than this a function must opt into. */
+const STATIC_SHARED_BYTES = 48 * 1024;
+
+/** Allocates and fills the buffers, adding each to `buffers` as soon as it exists. */
+function placeArguments(
+  driver: CudaDriver,
+  { args, seed = 0 }: KernelRunOptions,
+  buffers: Buffer[],
+): KernelArg[] {
+  return args.map((arg, position) => {
+    if (arg.kind === "scalar") {
+      return { type: "bytes", value: arg.bytes, align: arg.bytes.length };
     }
+    const initial = initialBytes(arg, seed, position);
+    const bytes = arg.count * bytesPerElement[arg.dtype];
+    const ptr = driver.memAlloc(bytes);
+    buffers.push({ position, ptr, bytes });
+    if (initial !== undefined) driver.memcpyHtoD(ptr, initial);
+    return { type: "ptr", value: ptr };
+  });
+}
+
+function giveBack(driver: CudaDriver, device: Device, buffers: readonly Buffer[]): void {
+  try {
+    for (const { ptr } of buffers) driver.memFree(ptr);
+    driver.primaryContextRelease(device);
+  } catch {
+    // After a fault the context takes no calls; the end of the process gives everything back.
   }
 }
 

@@ -12,7 +12,7 @@ import type { Drafter } from "../speculation/drafter.ts";
 import { namedTree } from "../speculation/named-trees.ts";
 import { rootOnly } from "../speculation/tree.ts";
 import { loadChatTemplate } from "../text/chat-template.ts";
-import { loadTokenizer } from "../text/tokenizer.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { HydrantError } from "../util/errors.ts";
 import { bindTensors } from "../weights/bind.ts";
 import { openCheckpoint, openHeads } from "../weights/checkpoint.ts";

@@ -1,4 +1,5 @@
-import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { HydrantError } from "../util/errors.ts";
 import { resolveModelPath } from "../weights/hub.ts";
 

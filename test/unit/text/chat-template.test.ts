@@ -7,7 +7,7 @@ import {
 } from "../../../src/text/chat-template.ts";
 import type { Message } from "../../../src/text/message.ts";
 import { strftime } from "../../../src/text/strftime.ts";
-import { loadTokenizer } from "../../../src/text/tokenizer.ts";
+import { loadTokenizer } from "../../../src/text/load-tokenizer.ts";
 import { byteLevelJson, modelFolder } from "./model-folder.ts";
 import { llamaModel, sentencePieceBytes } from "./small-sentencepiece.ts";
 

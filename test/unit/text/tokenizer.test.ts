@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { loadTokenizer, type Tokenizer } from "../../../src/text/tokenizer.ts";
+import { loadTokenizer } from "../../../src/text/load-tokenizer.ts";
+import type { Tokenizer } from "../../../src/text/tokenizer.ts";
 import { byteLevelJson, modelFolder } from "./model-folder.ts";
 import { llamaModel, sentencePieceBytes } from "./small-sentencepiece.ts";
 
