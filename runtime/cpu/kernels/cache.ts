@@ -41,10 +41,10 @@ export function cast(from: FloatDType, to: FloatDType) {
 }
 
 /**
- * f32 rows stored in a cache of a float type from slot `start` (an i32[1]) on. `size` is a row's
- * element count. Also moves any 32-bit elements, as f32 to f32.
+ * f32 rows stored in a cache of a 16-bit type from slot `start` (an i32[1]) on. `size` is a row's
+ * element count.
  */
-export function cacheWrite(to: FloatDType) {
+export function cacheWrite(to: Exclude<FloatDType, "f32">) {
   return kernel({
     axis: "elements",
     params: { x: "i32", cache: "i32", start: "i32", size: "i32", rows: "i32", slots: "i32" },

@@ -11,9 +11,12 @@ export const control = {
   sleepers: 384,
   /** Counts programs handed to the worker threads; they watch it change. */
   command: 512,
-  /** What the last command says: where its program starts, and 0 to run it or 1 to stop. */
+  /** What the last command says: the program's bytes, the scratch memory; or, in `stop`, to end. */
   program: 516,
-  stop: 520,
+  programEnd: 520,
+  scratch: 524,
+  scratchStride: 528,
+  stop: 532,
   /** Nonzero once a thread died: everyone gives up. */
   failed: 640,
   /** First error a kernel met: a code of `kernelErrors` (0: none), the call's record, the culprit. */

@@ -41,7 +41,6 @@ export const kernels = {
   cast_f16_bf16: cast("f16", "bf16"),
   cast_bf16_f32: cast("bf16", "f32"),
   cast_bf16_f16: cast("bf16", "f16"),
-  cache_write_f32: cacheWrite("f32"),
   cache_write_f16: cacheWrite("f16"),
   cache_write_bf16: cacheWrite("bf16"),
   cache_copy: cacheCopy,

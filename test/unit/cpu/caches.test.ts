@@ -31,7 +31,7 @@ test("rows that do not fit in the cache are refused and nothing is written", () 
     const before = harness.view(cache, 18).slice();
     const start = harness.i32([bad]);
     const x = harness.f32(gaussians(6));
-    harness.call("cache_write_f32", { x, cache, start, size: 2, rows: 3, slots: 9 }, 0, 6);
+    harness.call("cache_write_f16", { x, cache, start, size: 2, rows: 3, slots: 9 }, 0, 6);
     expect(harness.takeError()).toEqual([2, bad]);
     harness.call("cache_copy", { x, cache, start, rowBytes: 8, rows: 3, slots: 9 }, 0, 3);
     expect(harness.takeError()).toEqual([2, bad]);
