@@ -87,30 +87,34 @@ function writeValue(out: LittleEndianBytes, value: GgufValue): void {
   switch (value.type) {
     case "u32":
       out.u32(valueTypes.u32);
-      return out.u32(value.value);
+      out.u32(value.value);
+      break;
     case "f32":
       out.u32(valueTypes.f32);
-      return out.f32(value.value);
+      out.f32(value.value);
+      break;
     case "bool":
       out.u32(valueTypes.bool);
-      return out.raw(Uint8Array.of(value.value ? 1 : 0));
+      out.raw(Uint8Array.of(value.value ? 1 : 0));
+      break;
     case "string":
       out.u32(valueTypes.string);
-      return out.text(value.value);
+      out.text(value.value);
+      break;
     case "strings":
       out.u32(valueTypes.array);
       out.u32(valueTypes.string);
       out.u64(value.value.length);
       for (const text of value.value) out.text(text);
-      return;
+      break;
     case "i32s":
       out.u32(valueTypes.array);
       out.u32(valueTypes.i32);
       out.u64(value.value.length);
       for (const number of value.value) out.i32(number);
-      return;
+      break;
     default:
-      return value satisfies never;
+      value satisfies never;
   }
 }
 

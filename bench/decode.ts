@@ -1,0 +1,131 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { HydrantError, openTokenizer } from "../src/index.ts";
+import { publishedPaths } from "../src/speculation/named-trees.ts";
+import {
+  hydrantConfigurations,
+  llamaCppConfigurations,
+  type Setup,
+} from "./decode/configurations.ts";
+import { readEnvironment } from "./decode/environment.ts";
+import { measure } from "./decode/measure.ts";
+import { formatReport, type Report } from "./decode/report.ts";
+
+/*
+ * The decode benchmark: tokens per second of plain decoding, of every set of draft heads with a
+ * fixed tree and with `auto`, and of llama.cpp with `--peers`; what a step costs by its rows; peak
+ * memory; and, in the same run, whether all texts are the same.
+ */
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const demo = join(root, "demo", "model");
+/** Rows of the trees whose step is timed. */
+const timedRows = [1, 2, 4, 8, 16, 32, 64];
+
+interface Flags {
+  readonly model: string;
+  readonly heads: readonly string[];
+  readonly prompts: string;
+  readonly device: string;
+  readonly threads: readonly number[];
+  readonly tree: string;
+  readonly tokens: number;
+  readonly rounds: number;
+  readonly peers?: boolean;
+  readonly json?: string;
+}
+
+const program = new Command("bench:decode")
+  .description("Measure decoding: plain, speculative, and against llama.cpp.")
+  .option("--model <dir>", "Hugging Face model folder", join(demo, "base"))
+  .option(
+    "--heads <dirs...>",
+    "folders of draft heads",
+    ["medusa", "hydra", "hydra-plus-plus"].map((name) => join(demo, "heads", name)),
+  )
+  .option("--prompts <file>", "JSON list of texts", join(root, "demo", "prompts.json"))
+  .option("--device <name>", "cpu or interpreter", "cpu")
+  .option(
+    "--threads <list>",
+    "thread counts, as in 1,2 (default: 1 to the number of cores)",
+    (text) => text.split(",").map(count),
+    Array.from({ length: availableParallelism() }, (_, i) => i + 1),
+  )
+  .option("--tree <name>", "draft tree of the fixed configurations", "mc_sim_7b_63")
+  .option("--tokens <n>", "new tokens per prompt", count, 128)
+  .option("--rounds <n>", "timed rounds", count, 5)
+  .option("--peers", "measure llama.cpp too (installs node-llama-cpp into .cache/, once)")
+  .option("--json <file>", "write the results");
+
+try {
+  process.exitCode = await run(program.parse().opts<Flags>());
+} catch (error) {
+  if (!(error instanceof HydrantError)) throw error;
+  console.error(`bench:decode: ${error.oneLine}`);
+  process.exitCode = 1;
+}
+
+/** @returns the exit code: 1 when a text is not what plain decoding gives. */
+async function run(flags: Flags): Promise<number> {
+  const begin = performance.now();
+  const environment = readEnvironment(root);
+  const tokenizer = await openTokenizer(flags.model);
+  const texts = JSON.parse(readFileSync(flags.prompts, "utf8")) as string[];
+  const prompts = texts.map((text) => tokenizer.encode(text, { bos: tokenizer.addsBos }));
+  const longest = Math.max(...prompts.map((prompt) => prompt.length));
+
+  const setup: Setup = flags;
+  const peers = flags.peers
+    ? await llamaCppConfigurations(setup, join(root, ".cache", "bench"), longest + flags.tokens)
+    : [];
+  const published = publishedPaths("mc_sim_7b_63");
+  const { measured, stepCosts } = await measure(
+    [...hydrantConfigurations(setup), ...peers],
+    {
+      prompts,
+      newTokens: flags.tokens,
+      rounds: flags.rounds,
+      peerBudgetMs: 1000,
+      trees: timedRows.map((rows) => published.slice(0, rows - 1)),
+      stepsPerRound: 6,
+    },
+    progress,
+  );
+  progress("");
+
+  const report: Report = {
+    environment,
+    loadAfter: loadavg()[0] ?? 0,
+    seconds: (performance.now() - begin) / 1000,
+    settings: {
+      model: flags.model,
+      device: flags.device,
+      prompts: prompts.length,
+      newTokens: flags.tokens,
+      rounds: flags.rounds,
+      tree: flags.tree,
+    },
+    measured,
+    stepCosts,
+    exact: measured.every((row) => !row.exact || row.differences.every((at) => at === null)),
+  };
+  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, null, 1)}\n`);
+  console.log(formatReport(report));
+  return report.exact ? 0 : 1;
+}
+
+/** One line that is overwritten, for people at a terminal only. */
+function progress(what: string): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(`\r\u001b[K${what}`);
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number from 1 on.");
+  return value;
+}

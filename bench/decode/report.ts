@@ -1,0 +1,100 @@
+import Table from "cli-table3";
+import type { Environment } from "./environment.ts";
+import type { Measured, StepCosts } from "./measure.ts";
+import type { Spread } from "./statistics.ts";
+
+/** What `--json` writes. Rates in tokens per second, times in milliseconds, memory in MB. */
+export interface Report {
+  readonly environment: Environment;
+  /** Runnable processes over the last minute, the benchmark's own included. */
+  readonly loadAfter: number;
+  readonly seconds: number;
+  readonly settings: {
+    readonly model: string;
+    readonly device: string;
+    readonly prompts: number;
+    readonly newTokens: number;
+    readonly rounds: number;
+    readonly tree: string;
+  };
+  readonly measured: readonly Measured[];
+  readonly stepCosts: readonly StepCosts[];
+  /** Every text of every exact configuration equals the reference's. */
+  readonly exact: boolean;
+}
+
+export function formatReport(report: Report): string {
+  const { environment, settings } = report;
+  return [
+    `${environment.date}, commit ${environment.commit}, Node ${environment.node}, ${environment.system}`,
+    `${environment.cpu}, ${environment.cores} cores, ${environment.memoryGB} GB, ` +
+      `load ${environment.loadBefore.toFixed(2)} before, ${report.loadAfter.toFixed(2)} after`,
+    `${settings.prompts} prompts, ${settings.newTokens} new tokens each, greedy, one at a time, ` +
+      `median (least to most) of ${settings.rounds} interleaved rounds, ${report.seconds.toFixed(0)} s in all`,
+    "",
+    rateTable(report.measured),
+    "",
+    ...(report.stepCosts.length > 0 ? [stepTable(report.stepCosts), ""] : []),
+    report.exact
+      ? "Every text of ours equals plain decoding's, token by token."
+      : "NOT EXACT: a text of ours differs from plain decoding's (see the last column).",
+  ].join("\n");
+}
+
+function rateTable(measured: readonly Measured[]): string {
+  const table = new Table({
+    head: [
+      "configuration",
+      "tokens/s",
+      "least to most",
+      "× plain",
+      "tokens per step",
+      "ms per step",
+      "prompt ms",
+      "peak MB",
+      "same tokens",
+    ],
+    colAligns: ["left", "right", "right", "right", "right", "right", "right", "right", "right"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const row of measured) {
+    table.push([
+      row.name,
+      row.tokensPerSecond.median.toFixed(0),
+      range(row.tokensPerSecond, 0),
+      row.overReference.median.toFixed(2),
+      row.tokensPerStep.toFixed(2),
+      row.stepMs.toFixed(3),
+      row.promptMs.median.toFixed(1),
+      row.memory.peak.toFixed(0),
+      equality(row),
+    ]);
+  }
+  return table.toString();
+}
+
+function stepTable(stepCosts: readonly StepCosts[]): string {
+  const rows = stepCosts[0]?.steps.map((step) => step.rows) ?? [];
+  const table = new Table({
+    head: ["ms of a step with rows", ...rows.map(String)],
+    colAligns: ["left", ...rows.map(() => "right" as const)],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { heads, steps } of stepCosts) {
+    const plain = steps[0]?.ms.median ?? Number.NaN;
+    table.push([heads, ...steps.map(({ ms }) => ms.median.toFixed(3))]);
+    table.push(["  in plain steps", ...steps.map(({ ms }) => (ms.median / plain).toFixed(2))]);
+  }
+  return table.toString();
+}
+
+function equality({ differences }: Measured): string {
+  const equal = differences.filter((at) => at === null).length;
+  const places = [...new Set(differences.flatMap((at) => (at === null ? [] : [at])))];
+  const shown = places.length === 0 ? "" : `, others from ${places.join(", ")}`;
+  return `${equal} of ${differences.length}${shown}`;
+}
+
+function range({ min, max }: Spread, digits: number): string {
+  return `${min.toFixed(digits)} to ${max.toFixed(digits)}`;
+}
