@@ -101,9 +101,8 @@ async function runOn(
       checkArguments(options.entry, driver.functionParams(fn), packed);
     }
     const { grid, block, sharedBytes = 0 } = options;
-    if (sharedBytes > STATIC_SHARED_BYTES) {
-      driver.functionSetAttribute(fn, "maxDynamicSharedSize", sharedBytes);
-    }
+    // Past 48 KiB, static and dynamic together, a function has to opt in; below it does no harm.
+    if (sharedBytes > 0) driver.functionSetAttribute(fn, "maxDynamicSharedSize", sharedBytes);
     const launch = { function: fn, grid, block, sharedBytes, args: packed };
     ms = timeLaunch(driver, launch, emulated !== undefined);
     for (const { position, ptr, bytes } of buffers) {
@@ -126,9 +125,6 @@ async function runOn(
     buffers: options.args.map((_, position) => after.get(position)),
   };
 }
-
-/** More dynamic shared memory than this a function must opt into. */
-const STATIC_SHARED_BYTES = 48 * 1024;
 
 /** Allocates and fills the buffers, adding each to `buffers` as soon as it exists. */
 function placeArguments(
