@@ -32,4 +32,3 @@ function measure(): boolean {
   const x = 1 + 2 ** -12;
   return run(x, -Math.fround(x * x)) === 2 ** -24;
 }
-

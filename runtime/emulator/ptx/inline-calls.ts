@@ -51,7 +51,9 @@ class Inliner {
     prefix: string,
     stack: readonly string[],
   ): void {
-    const registers = new Map(fn.registers.map((r) => [r, this.#register(r.name, r.bits)] as const));
+    const registers = new Map(
+      fn.registers.map((r) => [r, this.#register(r.name, r.bits)] as const),
+    );
     const variables = new Map(params);
     for (const variable of fn.variables) {
       // Every call has a frame of its own; shared variables are one per block whoever declares them.
@@ -184,7 +186,8 @@ function move(like: Instruction, to: Register, from: Operand): Instruction {
 }
 
 function asVariable(operand: Operand | undefined, call: Instruction): Variable {
-  if (operand?.kind !== "symbol") throw unsupported(call, "arguments that are not .param variables");
+  if (operand?.kind !== "symbol")
+    throw unsupported(call, "arguments that are not .param variables");
   return operand.variable;
 }
 

@@ -28,10 +28,7 @@ interface Scope {
   readonly labels: Set<string>;
 }
 
-export type FunctionBody = Pick<
-  PtxFunction,
-  "instructions" | "labels" | "registers" | "variables"
->;
+export type FunctionBody = Pick<PtxFunction, "instructions" | "labels" | "registers" | "variables">;
 
 /** Parses `{ … }` of a function; `formals` are the variables of its parameters. */
 export function parseFunctionBody(

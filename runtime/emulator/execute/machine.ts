@@ -1,0 +1,141 @@
+/** One emulated device: its linear memory, the core functions, and who is running right now. */
+import type { FindingKind } from "../../driver/instrumented-driver.ts";
+import { instantiateCore } from "../core/core.ts";
+import { hasFusedMultiplyAdd } from "../core/fused.ts";
+import { CONSTANT_ROWS, STATE_BASE, WARP } from "../layout.ts";
+import type { Instruction } from "../ptx/ptx.ts";
+import type { Findings } from "./findings.ts";
+import type { RunObserver } from "./run-observer.ts";
+import type { BlockState, LaunchState, WarpState } from "./state.ts";
+
+const PAGE = 65536;
+/** Address space for the state of resident blocks; pages cost nothing until they are used. */
+const STATE_BYTES = 384 * 2 ** 20;
+const MAX_BYTES = 2 ** 32 - PAGE;
+
+/** Ends the running launch: the kernel did what no device survives. */
+export class KernelAbort extends Error {
+  readonly kind: FindingKind;
+
+  constructor(kind: FindingKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** Where in a launch something happened. */
+export interface Position {
+  readonly launch: LaunchState;
+  readonly block: BlockState;
+  readonly warp: WarpState;
+}
+
+export class Machine {
+  readonly memory: WebAssembly.Memory;
+  readonly buffer: ArrayBuffer;
+  readonly u8: Uint8Array<ArrayBuffer>;
+  readonly u16: Uint16Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly f32: Float32Array;
+  readonly u64: BigUint64Array;
+  readonly core: WebAssembly.Exports;
+  readonly fused: boolean;
+  readonly findings: Findings;
+  readonly pages: number;
+  /** State of blocks lies in [stateBase, deviceBase), device memory in [deviceBase, end). */
+  readonly deviceBase: number;
+  readonly end: number;
+  #stateBase = STATE_BASE;
+  /** The warp that is running; undefined between runs. */
+  current: Position | undefined;
+  /** Watches memory and ordering; absent when the emulator only executes. */
+  sanitizer: RunObserver | undefined;
+
+  constructor(deviceBytes: number, findings: Findings) {
+    const wanted = STATE_BASE + STATE_BYTES + deviceBytes;
+    this.pages = Math.ceil(Math.min(wanted, MAX_BYTES) / PAGE);
+    this.end = this.pages * PAGE;
+    this.deviceBase = STATE_BASE + STATE_BYTES;
+    this.memory = new WebAssembly.Memory({ initial: this.pages, maximum: this.pages });
+    const { buffer } = this.memory;
+    if (!(buffer instanceof ArrayBuffer)) throw new Error("the memory is not shared");
+    this.buffer = buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.f32 = new Float32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.findings = findings;
+    this.fused = hasFusedMultiplyAdd();
+    this.core = instantiateCore(this.memory, { fused: this.fused });
+    this.#writeConstantRows();
+  }
+
+  /** First byte of block state, after what `reserve` took. */
+  get stateBase(): number {
+    return this.#stateBase;
+  }
+
+  /** Takes bytes for as long as the machine lives, before any block is placed. */
+  reserve(bytes: number): number {
+    const at = this.#stateBase;
+    this.#stateBase = Math.ceil((at + bytes) / 1024) * 1024;
+    return at;
+  }
+
+  #writeConstantRows(): void {
+    for (let lane = 0; lane < WARP; lane++) {
+      const bit = (1 << lane) >>> 0;
+      const below = bit - 1;
+      const rows = [
+        [CONSTANT_ROWS.laneId, lane],
+        [CONSTANT_ROWS.laneMaskEq, bit],
+        [CONSTANT_ROWS.laneMaskLt, below],
+        [CONSTANT_ROWS.laneMaskLe, (below | bit) >>> 0],
+        [CONSTANT_ROWS.laneMaskGt, ~(below | bit) >>> 0],
+        [CONSTANT_ROWS.laneMaskGe, ~below >>> 0],
+      ] as const;
+      for (const [row, value] of rows) this.u32[row / 4 + lane] = value;
+    }
+  }
+
+  /** The running warp. */
+  get position(): Position {
+    if (this.current === undefined) throw new Error("no warp is running");
+    return this.current;
+  }
+
+  /** Records a fault of the running warp, seen at a lane (-1: the first active one is not known). */
+  report(kind: FindingKind, message: string, instruction: Instruction, lane: number): void {
+    const { launch, block, warp } = this.position;
+    this.findings.add({
+      kind,
+      message,
+      kernel: launch.kernelName,
+      file: instruction.source?.file ?? null,
+      line: instruction.source?.line ?? null,
+      ptxLine: instruction.ptxLine,
+      block: block.index,
+      thread: threadOf(launch, warp, Math.max(lane, 0)),
+    });
+  }
+
+  /** Records a fault and ends the launch. */
+  abort(kind: FindingKind, message: string, instruction: Instruction, lane: number): never {
+    this.report(kind, message, instruction, lane);
+    throw new KernelAbort(kind, message);
+  }
+}
+
+/** Thread index of a lane. */
+export function threadOf(
+  launch: LaunchState,
+  warp: WarpState,
+  lane: number,
+): readonly [number, number, number] {
+  const { x, y } = launch.config.block;
+  const linear = warp.index * WARP + lane;
+  return [linear % x, Math.floor(linear / x) % y, Math.floor(linear / (x * y))];
+}

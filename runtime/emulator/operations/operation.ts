@@ -1,0 +1,139 @@
+/** What handlers of warp-wide operations are made of. */
+import type { Machine } from "../execute/machine.ts";
+import { HEADER, WARP } from "../layout.ts";
+import { unsupported } from "../ptx/operands.ts";
+import type { Instruction, Operand } from "../ptx/ptx.ts";
+import type { KernelContext } from "../translate/kernel-context.ts";
+
+/** Runs an operation for the lanes of `mask`; `warp` is the linear address of the warp's state. */
+export type Handler = (warp: number, mask: number) => void;
+
+/** An operation at one place of one kernel, with access to its operands' rows. */
+export class Operation {
+  readonly instruction: Instruction;
+  readonly context: KernelContext;
+  readonly machine: Machine;
+
+  constructor(instruction: Instruction, context: KernelContext, machine: Machine) {
+    this.instruction = instruction;
+    this.context = context;
+    this.machine = machine;
+  }
+
+  fail(why?: string): never {
+    throw unsupported(this.instruction, why);
+  }
+
+  has(part: string): boolean {
+    return this.instruction.parts.includes(part);
+  }
+
+  operand(index: number): Operand {
+    return this.instruction.operands[index] ?? this.fail(`operand ${index + 1} is missing`);
+  }
+
+  /** Byte offset of a register operand's row. */
+  row(operand: Operand): number {
+    if (operand.kind !== "reg") return this.fail("an operand that must be a register");
+    return this.context.row(operand.reg);
+  }
+
+  /** Reads a 32-bit operand of a lane, signed. */
+  reader(operand: Operand): (warp: number, lane: number) => number {
+    const { i32 } = this.machine;
+    if (operand.kind === "int") {
+      const value = Number(BigInt.asIntN(32, operand.value));
+      return () => value;
+    }
+    if (operand.kind === "symbol") {
+      const value = Number(BigInt.asIntN(32, this.context.addressOf(operand, this.instruction)));
+      return () => value;
+    }
+    if (operand.kind === "not") {
+      const row = this.context.row(operand.reg) >> 2;
+      return (warp, lane) => ~(i32[(warp >> 2) + row + lane] ?? 0);
+    }
+    if (operand.kind === "reg" && operand.reg.bits === 64) {
+      const row = this.context.row(operand.reg) >> 2;
+      return (warp, lane) => i32[(warp >> 2) + row + 2 * lane] ?? 0;
+    }
+    const row = this.row(operand) >> 2;
+    return (warp, lane) => i32[(warp >> 2) + row + lane] ?? 0;
+  }
+
+  /** Writes a 32-bit destination of a lane; sinks swallow it. */
+  writer(operand: Operand): (warp: number, lane: number, value: number) => void {
+    if (operand.kind === "sink") return () => {};
+    const { i32 } = this.machine;
+    if (operand.kind === "reg" && operand.reg.bits === 64) {
+      const row = this.context.row(operand.reg) >> 2;
+      return (warp, lane, value) => {
+        i32[(warp >> 2) + row + 2 * lane] = value;
+        i32[(warp >> 2) + row + 2 * lane + 1] = 0;
+      };
+    }
+    const row = this.row(operand) >> 2;
+    return (warp, lane, value) => {
+      i32[(warp >> 2) + row + lane] = value;
+    };
+  }
+
+  /** Lanes whose predicate holds. */
+  predicate(operand: Operand): (warp: number) => number {
+    const read = this.reader(operand);
+    return (warp) => {
+      let bits = 0;
+      for (let lane = 0; lane < WARP; lane++) if (read(warp, lane) !== 0) bits |= 1 << lane;
+      return bits;
+    };
+  }
+
+  /** The handler restricted to the lanes the guard selects; not called for none. */
+  guarded(handler: Handler): Handler {
+    const { guard } = this.instruction;
+    if (guard === undefined) return handler;
+    const bits = this.predicate({ kind: guard.negated ? "not" : "reg", reg: guard.reg });
+    return (warp, mask) => {
+      const lanes = mask & bits(warp);
+      if (lanes !== 0) handler(warp, lanes);
+    };
+  }
+
+  /** Reads an operand that must be the same in all active lanes: the first one's value. */
+  uniform(operand: Operand): (warp: number, mask: number) => number {
+    const read = this.reader(operand);
+    return (warp, mask) => read(warp, firstLane(mask));
+  }
+
+  /** Lanes of the warp that have not ended. */
+  alive(warp: number): number {
+    const { i32 } = this.machine;
+    const initial = i32[(warp + HEADER.initialMask) >> 2] ?? 0;
+    const exited = i32[(warp + HEADER.exited) >> 2] ?? 0;
+    return initial & ~exited;
+  }
+
+  /**
+   * Reports lanes that a member mask calls for and that are not here: on a device they would be
+   * waited for, possibly for ever.
+   */
+  checkMembers(warp: number, mask: number, members: number): void {
+    const expected = members & this.alive(warp);
+    if (expected === mask) return;
+    const missing = expected & ~mask;
+    const lane = firstLane(mask);
+    const message =
+      missing !== 0
+        ? `${this.instruction.opcode} names lanes ${hex(members)}, but lanes ${hex(missing)} are not here`
+        : `${this.instruction.opcode} names lanes ${hex(members)}, but lanes ${hex(mask & ~members)} execute it too`;
+    this.machine.report("barrier-divergence", message, this.instruction, lane);
+  }
+}
+
+export function firstLane(mask: number): number {
+  return 31 - Math.clz32(mask & -mask);
+}
+
+export function hex(mask: number): string {
+  return `0x${(mask >>> 0).toString(16)}`;
+}

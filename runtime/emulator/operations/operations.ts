@@ -1,0 +1,57 @@
+/** Which handler executes which warp-wide opcode. */
+import { arriveOnly } from "../execute/barriers.ts";
+import type { Machine } from "../execute/machine.ts";
+import type { Instruction } from "../ptx/ptx.ts";
+import type { KernelContext } from "../translate/kernel-context.ts";
+import { nothing, trap } from "./control-operations.ts";
+import { type Handler, Operation } from "./operation.ts";
+import {
+  activeMask,
+  elect,
+  match,
+  reduce,
+  shuffle,
+  vote,
+  warpSync,
+} from "./warp-operations.ts";
+
+type Factory = (op: Operation) => Handler;
+
+const FACTORIES: Readonly<Record<string, Factory>> = {
+  shfl: shuffle,
+  vote,
+  match,
+  redux: reduce,
+  activemask: activeMask,
+  elect,
+  trap,
+  brkpt: trap,
+  nanosleep: nothing,
+  membar: nothing,
+  fence: nothing,
+  griddepcontrol: nothing,
+  setmaxnreg: nothing,
+};
+
+/** The handler of an instruction. Throws `emulator/unsupported` for what there is none for. */
+export function operationHandler(
+  instruction: Instruction,
+  context: KernelContext,
+  machine: Machine,
+): Handler {
+  const op = new Operation(instruction, context, machine);
+  return op.guarded(factoryOf(instruction, op)(op));
+}
+
+function factoryOf({ parts }: Instruction, op: Operation): Factory {
+  const family = parts[0] ?? "";
+  switch (family) {
+    case "bar":
+    case "barrier":
+      if (parts.includes("warp")) return warpSync;
+      if (parts.includes("arrive")) return arriveOnly;
+      return op.fail();
+    default:
+      return FACTORIES[family] ?? op.fail();
+  }
+}
