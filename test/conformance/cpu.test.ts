@@ -3,7 +3,6 @@ import { goldenTraces } from "./golden-traces.ts";
 import { losslessness } from "./losslessness.ts";
 import { opCases } from "./op-cases.ts";
 
-const cpu = () => new CpuExecutor({ threads: 1 });
-opCases(cpu);
-goldenTraces(cpu);
-losslessness(cpu);
+opCases(() => new CpuExecutor({ threads: 2 }));
+goldenTraces(() => new CpuExecutor({ threads: 1 }));
+losslessness(() => new CpuExecutor({ threads: 2 }), { models: 4, tokens: 40 });
