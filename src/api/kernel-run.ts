@@ -87,8 +87,7 @@ async function runOn(
 ): Promise<KernelRunResult> {
   const { packArgs } = await import("../../runtime/driver/kernel-args.ts");
   const device = driver.deviceGet(0);
-  const arch = options.arch ?? (emulated === undefined ? deviceArch(driver) : "sm_80");
-  const { image, symbol, resources } = await buildModule(driver, arch, options, emulated);
+  const { image, symbol, resources } = await buildModule(driver, device, options, emulated);
   driver.contextSetCurrent(driver.primaryContextRetain(device));
   const buffers: Buffer[] = [];
   const after = new Map<number, Uint8Array>();
@@ -174,13 +173,6 @@ function timeLaunch(
   return ms;
 }
 
-function deviceArch(driver: CudaDriver): string {
-  const device = driver.deviceGet(0);
-  const major = driver.deviceAttribute(device, "computeCapabilityMajor");
-  const minor = driver.deviceAttribute(device, "computeCapabilityMinor");
-  return `sm_${major}${minor}`;
-}
-
 interface BuiltModule {
   readonly image: Uint8Array;
   readonly symbol: string;
@@ -189,7 +181,7 @@ interface BuiltModule {
 
 async function buildModule(
   driver: CudaDriver,
-  arch: string,
+  device: Device,
   options: KernelRunOptions,
   emulated: InstrumentedDriver | undefined,
 ): Promise<BuiltModule> {
@@ -202,11 +194,20 @@ async function buildModule(
   const nvrtc = openNvrtc(
     emulated === undefined ? { maxMajor: Math.floor(driver.driverVersion() / 1000) } : {},
   );
+  const { targetArch } = await import("../../runtime/nvrtc/target-arch.ts");
+  const own = {
+    major: driver.deviceAttribute(device, "computeCapabilityMajor"),
+    minor: driver.deviceAttribute(device, "computeCapabilityMinor"),
+  };
+  const arch = options.arch ?? (emulated === undefined ? targetArch(nvrtc, own) : "sm_80");
   const module = await compileFile(nvrtc, arch, options);
   const symbol = module.loweredNames[options.entry] ?? options.entry;
   const { registers, spillBytes, sharedBytes } = module.resources[symbol] ?? none;
   return {
-    image: emulated === undefined ? module.cubin : new TextEncoder().encode(module.ptx),
+    image:
+      emulated === undefined && module.cubin.length > 0
+        ? module.cubin
+        : new TextEncoder().encode(module.ptx),
     symbol,
     resources: { registers, spillBytes, sharedBytes },
   };

@@ -4,6 +4,7 @@ import type { CudaDriver } from "../../runtime/driver/driver.ts";
 import { openDriver } from "../../runtime/driver/open-driver.ts";
 import { compileCuda } from "../../runtime/nvrtc/compile.ts";
 import { openNvrtc } from "../../runtime/nvrtc/nvrtc.ts";
+import { targetArch } from "../../runtime/nvrtc/target-arch.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import { driverCases } from "../conformance/driver-cases.ts";
 
@@ -25,8 +26,11 @@ if (typeof driver === "string") {
   describe.skip(`skipped: ${driver}`, () => it("drives a GPU", () => {}));
 } else {
   const device = driver.deviceGet(0);
-  const arch = `sm_${driver.deviceAttribute(device, "computeCapabilityMajor")}${driver.deviceAttribute(device, "computeCapabilityMinor")}`;
   const nvrtc = openNvrtc({ maxMajor: Math.floor(driver.driverVersion() / 1000) });
+  const arch = targetArch(nvrtc, {
+    major: driver.deviceAttribute(device, "computeCapabilityMajor"),
+    minor: driver.deviceAttribute(device, "computeCapabilityMinor"),
+  });
   describe(`the driver interface on ${driver.deviceName(device)}`, () => {
     const context = {
       driver,
