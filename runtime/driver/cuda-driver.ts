@@ -48,12 +48,14 @@ export function loadCudaDriver(
     if (call !== undefined) optional.set(name as OptionalEntryPoint, call);
   }
   const scratch: unknown = koffi.alloc("uint8_t", SCRATCH_BYTES);
+  const scratchBytes = koffi.view(scratch, SCRATCH_BYTES);
   return new CudaLibraryDriver({
     required,
     optional,
     scratch: {
       address: Number(koffi.address(scratch)),
-      view: new DataView(koffi.view(scratch, SCRATCH_BYTES)),
+      view: new DataView(scratchBytes),
+      bytes: new Uint8Array(scratchBytes),
     },
     viewMemory: (address, byteLength) => koffi.view(BigInt(address), byteLength),
     close: () => koffi.free(scratch),

@@ -9,7 +9,9 @@ import type { PackedArgs } from "./kernel-args.ts";
 /** Bytes of native memory with their address: what a structure is written into. */
 export interface NativeMemory {
   readonly address: number;
+  /** The same bytes twice: making a typed array costs as much as a whole launch. */
   readonly view: DataView;
+  readonly bytes: Uint8Array;
 }
 
 /** The most bytes of arguments a kernel can take (CUDA 12.1 on sm_70 and newer). */
@@ -30,8 +32,11 @@ export const LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6;
 const NODE_TYPE_CONDITIONAL = 13;
 const CONDITIONAL_TYPES: Record<ConditionalKind, number> = { if: 0, while: 1, switch: 2 };
 
-const setAddress = (view: DataView, offset: number, value: number | bigint): void =>
-  view.setBigUint64(offset, BigInt(value), true);
+/** In two halves: BigInts would be garbage of every launch. */
+function setAddress(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value % 2 ** 32, true);
+  view.setUint32(offset + 4, value / 2 ** 32, true);
+}
 
 function setDim3(view: DataView, offset: number, { x, y, z }: Dim3): void {
   view.setUint32(offset, x, true);
@@ -41,10 +46,12 @@ function setDim3(view: DataView, offset: number, { x, y, z }: Dim3): void {
 
 /** Copies the arguments and returns the address of the `void **kernelParams` table over them. */
 export function writeArguments(memory: NativeMemory, args: PackedArgs): number {
-  const { address, view } = memory;
-  new Uint8Array(view.buffer, view.byteOffset + ARGUMENTS, args.bytes.length).set(args.bytes);
-  for (const [index, offset] of args.offsets.entries()) {
-    setAddress(view, ARGUMENT_TABLE + 8 * index, address + ARGUMENTS + offset);
+  const { address, view, bytes } = memory;
+  bytes.set(args.bytes, ARGUMENTS);
+  let entry = ARGUMENT_TABLE;
+  for (const offset of args.offsets) {
+    setAddress(view, entry, address + ARGUMENTS + offset);
+    entry += 8;
   }
   return address + ARGUMENT_TABLE;
 }
@@ -68,11 +75,11 @@ export function writeLaunchConfig(
 
 /** Writes `CUlaunchAttribute`s from the start of their array and returns how many. */
 function writeLaunchAttributes(memory: NativeMemory, kernel: KernelLaunch): number {
-  const { view } = memory;
+  const { view, bytes } = memory;
   let count = 0;
   const next = (id: number): number => {
     const at = LAUNCH_ATTRIBUTES + count++ * ATTRIBUTE_BYTES;
-    new Uint8Array(view.buffer, view.byteOffset + at, ATTRIBUTE_BYTES).fill(0);
+    bytes.fill(0, at, at + ATTRIBUTE_BYTES);
     view.setUint32(at, id, true);
     return at + 8;
   };
@@ -125,12 +132,12 @@ export function writeConditionalNodeParams(
   },
   context: number,
 ): number {
-  const { address, view } = memory;
+  const { address, view, bytes } = memory;
   // All reserved bytes must be zero.
-  new Uint8Array(view.buffer, view.byteOffset + NODE_PARAMS, 256).fill(0);
+  bytes.fill(0, NODE_PARAMS, NODE_PARAMS + 256);
   view.setInt32(NODE_PARAMS, NODE_TYPE_CONDITIONAL, true);
   const at = NODE_PARAMS + 16;
-  setAddress(view, at, conditional.handle);
+  view.setBigUint64(at, conditional.handle, true);
   view.setInt32(at + 8, CONDITIONAL_TYPES[conditional.kind], true);
   view.setUint32(at + 12, conditional.bodies, true);
   setAddress(view, at + 24, context);

@@ -22,8 +22,17 @@ export interface NvrtcLibrary {
   readonly builtins: string | undefined;
 }
 
-export const NVRTC_INSTALL_HINT =
-  "Install it with `pip install nvidia-cuda-nvrtc-cu12`, or on Debian `apt-get install libnvrtc11.2` (component non-free), or point HYDRANT_NVRTC at libnvrtc.so.";
+/**
+ * Puts NVRTC where `findNvrtc` looks, whatever Python environment is active; the one of CUDA 12
+ * suits every driver this project takes.
+ */
+export function nvrtcInstallCommand(env: NodeJS.ProcessEnv = process.env): string {
+  const folder = join(cacheDirectory(env), "cuda", "nvrtc");
+  return `python3 -m pip install --no-deps --target ${folder} nvidia-cuda-nvrtc-cu12`;
+}
+
+export const nvrtcInstallHint = (): string =>
+  `Run \`${nvrtcInstallCommand()}\`, or point HYDRANT_NVRTC at a libnvrtc.so.`;
 
 /**
  * Every libnvrtc found, best first: the newest whose major version is at most `maxMajor` (pass the

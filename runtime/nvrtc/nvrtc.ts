@@ -1,7 +1,7 @@
 /** Binding of libnvrtc, NVIDIA's run-time CUDA C++ compiler: versions 11.2 to 13.x. */
 import koffi from "koffi";
 import { HydrantError } from "../../src/util/errors.ts";
-import { findNvrtc, NVRTC_INSTALL_HINT, type NvrtcLibrary } from "./find-nvrtc.ts";
+import { findNvrtc, type NvrtcLibrary, nvrtcInstallHint } from "./find-nvrtc.ts";
 
 /** `nvrtcResult` values told apart here (nvrtc.h). */
 const NVRTC_SUCCESS = 0;
@@ -69,7 +69,7 @@ export function openNvrtc(
       options.maxMajor === undefined
         ? "libnvrtc, the CUDA run-time compiler, was not found."
         : `No libnvrtc of CUDA ${options.maxMajor} or older was found, the newest this driver can load code of.`,
-      { hint: NVRTC_INSTALL_HINT },
+      { hint: nvrtcInstallHint() },
     )
   );
 }
@@ -97,7 +97,7 @@ function loadNvrtc(library: NvrtcLibrary): Nvrtc {
     if (error instanceof HydrantError) throw error;
     throw new HydrantError("nvrtc/load", `The library does not load: ${String(error)}.`, {
       path: library.path,
-      hint: NVRTC_INSTALL_HINT,
+      hint: nvrtcInstallHint(),
       cause: error,
     });
   }
@@ -136,7 +136,7 @@ function bindNvrtc(library: NvrtcLibrary): Nvrtc {
     throw new HydrantError(
       "nvrtc/failed",
       `${call} failed: ${nvrtcGetErrorString(result)}${log === "" ? "" : ` (${log.trim()})`}.`,
-      { path: library.path, hint: NVRTC_INSTALL_HINT },
+      { path: library.path, hint: nvrtcInstallHint() },
     );
   };
   const read = (getter: ReturnType<typeof sized>, program: bigint, what: string): Uint8Array => {

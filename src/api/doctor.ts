@@ -107,8 +107,8 @@ function listDevices(driver: CudaDriver): DoctorReport["devices"] {
 
 async function listNvrtc(checks: DoctorCheck[]): Promise<DoctorReport["nvrtc"]> {
   const name = "NVRTC";
+  const { findNvrtc, nvrtcInstallCommand } = await import("../../runtime/nvrtc/find-nvrtc.ts");
   try {
-    const { findNvrtc } = await import("../../runtime/nvrtc/find-nvrtc.ts");
     const { openNvrtc } = await import("../../runtime/nvrtc/nvrtc.ts");
     const found = findNvrtc().map((library) => {
       const { version, supportedArchs } = openNvrtc({ library });
@@ -122,20 +122,15 @@ async function listNvrtc(checks: DoctorCheck[]): Promise<DoctorReport["nvrtc"]> 
     const [best] = found;
     checks.push(
       best === undefined
-        ? { name, status: "missing", detail: "no libnvrtc was found", fix: nvrtcFix() }
+        ? { name, status: "missing", detail: "no libnvrtc was found", fix: nvrtcInstallCommand() }
         : { name, status: "ok", detail: `${best.version} at ${best.path}` },
     );
     return found;
   } catch (error) {
     if (!(error instanceof HydrantError)) throw error;
-    checks.push({ name, status: "broken", detail: error.oneLine, fix: nvrtcFix() });
+    checks.push({ name, status: "broken", detail: error.message, ...fixOf(error) });
     return [];
   }
-}
-
-function nvrtcFix(): string {
-  const folder = join(cacheDirectory(), "cuda", "nvrtc");
-  return `python3 -m pip install --no-deps --target ${folder} nvidia-cuda-nvrtc-cu12`;
 }
 
 function checkCache(): DoctorCheck {
@@ -170,7 +165,7 @@ async function checkKernel(
   compiler: boolean,
 ): Promise<DoctorCheck> {
   const name = `A kernel on ${where}`;
-  if (!compiler) return { name, status: "missing", detail: "needs NVRTC", fix: nvrtcFix() };
+  if (!compiler) return { name, status: "missing", detail: "not tried: it needs NVRTC" };
   const { parseKernelArg } = await import("./kernel-arg.ts");
   const { runKernel } = await import("./kernel-run.ts");
   const count = 100;
@@ -213,6 +208,9 @@ async function checkKernel(
     };
   }
 }
+
+const fixOf = ({ hint }: HydrantError): { fix?: string } =>
+  hint === undefined ? {} : { fix: hint };
 
 const dotted = (version: number): string =>
   `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
