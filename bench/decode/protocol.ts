@@ -57,7 +57,7 @@ export interface EngineInfo {
 
 /** Resident memory of the process in MB (10^6 bytes). */
 export interface Memory {
-  /** Before anything of the engine was loaded: Node itself. */
+  /** Before anything of the engine was loaded: Node itself and the TypeScript loader. */
   readonly beforeLoad: number;
   readonly peak: number;
 }

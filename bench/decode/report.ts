@@ -51,7 +51,7 @@ function rateTable(measured: readonly Measured[]): string {
       "tokens per step",
       "ms per step",
       "prompt ms",
-      "peak MB",
+      "peak MB (less Node)",
       "same tokens",
     ],
     colAligns: ["left", "right", "right", "right", "right", "right", "right", "right", "right"],
@@ -66,7 +66,7 @@ function rateTable(measured: readonly Measured[]): string {
       row.tokensPerStep.toFixed(2),
       row.stepMs.toFixed(3),
       row.promptMs.median.toFixed(1),
-      row.memory.peak.toFixed(0),
+      `${row.memory.peak.toFixed(0)} (${(row.memory.peak - row.memory.beforeLoad).toFixed(0)})`,
       equality(row),
     ]);
   }

@@ -35,7 +35,7 @@ export interface LlamaSequence {
   clearHistory(): Promise<void>;
   evaluate(
     tokens: readonly number[],
-    options: { readonly temperature: number },
+    options: { readonly temperature: number; readonly yieldEogToken: boolean },
   ): AsyncGenerator<number, void, void>;
 }
 

@@ -67,7 +67,7 @@ async function generate(
     if (runs.length > 0 && performance.now() - begin > budgetMs) break;
     const { tokens, times } = await next(prompt, newTokens);
     const decodeMs = times[2] - times[1];
-    const steps = newTokens - 1;
+    const steps = tokens.length - 1;
     runs.push({
       tokens,
       promptMs: times[1] - times[0],
@@ -82,13 +82,15 @@ async function generate(
 
 function packageLoop(context: LlamaContext): Continue {
   const sequence = context.getSequence();
+  // Otherwise it ends at the first end token.
+  const options = { temperature: 0, yieldEogToken: true };
   return async (prompt, newTokens) => {
     await sequence.clearHistory();
     const tokens: number[] = [];
     const begin = performance.now();
     let first = begin;
     let last = begin;
-    for await (const token of sequence.evaluate(prompt, { temperature: 0 })) {
+    for await (const token of sequence.evaluate(prompt, options)) {
       tokens.push(token);
       last = performance.now();
       if (tokens.length === 1) first = last;
