@@ -4,13 +4,15 @@ import { installLlamaCpp } from "../peers/llama-cpp/install.ts";
 import type { LlamaCppConfiguration } from "../peers/llama-cpp/llama-cpp-worker.ts";
 import type { HydrantConfiguration } from "./hydrant-worker.ts";
 
+/** `plain` and `speculative` are ours; the peer's are its npm package and its bare loop. */
+export type Kind = "plain" | "speculative" | "peer package" | "peer native";
+
 /** One row of the report: an engine with its settings, in a process of its own. */
 export interface Configuration {
   readonly name: string;
+  readonly kind: Kind;
   readonly worker: URL;
   readonly settings: HydrantConfiguration | LlamaCppConfiguration;
-  /** Must give the reference's very tokens; peers round differently. */
-  readonly exact: boolean;
   /** Draft heads whose step costs are to be measured in this process. */
   readonly stepCostsOf?: string | undefined;
 }
@@ -24,8 +26,6 @@ export interface Setup {
   readonly threads: readonly number[];
   readonly tree: string;
 }
-
-export const referenceName = "plain";
 
 const hydrantWorker = new URL("hydrant-worker.ts", import.meta.url);
 const llamaCppWorker = new URL("../peers/llama-cpp/llama-cpp-worker.ts", import.meta.url);
@@ -42,12 +42,12 @@ export function hydrantConfigurations(setup: Setup): Configuration[] {
   ): Configuration => ({
     name,
     worker: hydrantWorker,
+    kind: settings.heads === undefined ? "plain" : "speculative",
     settings: { model: setup.model, device: setup.device, ...settings },
-    exact: true,
     stepCostsOf,
   });
   return [
-    row(referenceName, { method: "autoregressive" }),
+    row("plain", { method: "autoregressive" }),
     ...setup.threads.map((threads) =>
       row(`plain, ${countThreads(threads)}`, { method: "autoregressive", threads }),
     ),
@@ -78,9 +78,9 @@ export async function llamaCppConfigurations(
         const name = loop === "package" ? "node-llama-cpp" : "llama.cpp, bare loop";
         rows.push({
           name: `${name}, ${weights}, ${countThreads(threads)}`,
+          kind: `peer ${loop}`,
           worker: llamaCppWorker,
           settings: { entry, model, threads, contextSize, loop },
-          exact: false,
         });
       }
     }

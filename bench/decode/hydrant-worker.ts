@@ -1,5 +1,12 @@
 import type { Model } from "../../src/index.ts";
-import { type Engine, type GenerateWork, type Run, type StepsWork, serve } from "./protocol.ts";
+import {
+  type Engine,
+  type GenerateWork,
+  type Run,
+  type StepsWork,
+  runPrompts,
+  serve,
+} from "./protocol.ts";
 
 export interface HydrantConfiguration {
   readonly model: string;
@@ -33,31 +40,27 @@ serve(async (json) => {
 
 async function generate(
   model: Model,
-  { prompts, newTokens, budgetMs = Number.POSITIVE_INFINITY }: GenerateWork,
+  work: GenerateWork,
   method: string,
   tree: string | undefined,
 ): Promise<Run[]> {
-  const runs: Run[] = [];
-  const begin = performance.now();
-  for (const prompt of prompts) {
-    if (runs.length > 0 && performance.now() - begin > budgetMs) break;
+  return runPrompts(work, async (prompt) => {
     const { tokens, stats } = await model.generate({
       tokens: prompt,
-      maxNewTokens: newTokens,
+      maxNewTokens: work.newTokens,
       ignoreEos: true,
       method,
       tree,
     });
-    runs.push({
+    return {
       tokens,
       promptMs: stats.prefillMs,
       tokensPerSecond: stats.tokensPerSecond,
       steps: stats.steps,
       stepMs: stats.decodeMs / stats.steps,
       tokensPerStep: stats.tokensPerStep,
-    });
-  }
-  return runs;
+    };
+  });
 }
 
 /** Times single steps as a caller of `stream` sees them: from one chunk to the next. */

@@ -1,5 +1,5 @@
 import type { TreePath } from "../../src/speculation/tree.ts";
-import type { Configuration } from "./configurations.ts";
+import type { Configuration, Kind } from "./configurations.ts";
 import { EngineProcess } from "./engine-process.ts";
 import type { EngineInfo, Memory, Run } from "./protocol.ts";
 import { combinedRate, firstDifferences, perStep, type Spread, spread } from "./statistics.ts";
@@ -8,8 +8,10 @@ export interface Plan {
   readonly prompts: readonly (readonly number[])[];
   readonly newTokens: number;
   readonly rounds: number;
+  /** Least time of a configuration in a round; the prompts are repeated for it. */
+  readonly leastMs: number;
   /** Peers begin no further prompt of a round after this time. */
-  readonly peerBudgetMs: number;
+  readonly mostPeerMs: number;
   /** Trees whose step is timed, small to large; the empty one is plain decoding. */
   readonly trees: readonly (readonly TreePath[])[];
   readonly stepsPerRound: number;
@@ -17,6 +19,7 @@ export interface Plan {
 
 export interface Measured {
   readonly name: string;
+  readonly kind: Kind;
   readonly about: EngineInfo;
   readonly loadMs: number;
   readonly tokensPerSecond: Spread;
@@ -28,7 +31,6 @@ export interface Measured {
   readonly tokensPerStep: number;
   readonly stepMs: number;
   readonly memory: Memory;
-  readonly exact: boolean;
   /** Of each text compared: where it first differs from the reference, or null. */
   readonly differences: readonly (number | null)[];
 }
@@ -85,11 +87,11 @@ async function runRound(
   plan: Plan,
   round: number,
 ): Promise<void> {
-  const { prompts, newTokens, peerBudgetMs } = plan;
+  const { prompts, newTokens, leastMs, mostPeerMs } = plan;
   // Whoever has no time for all prompts begins with another one each time.
   const turned = prompts.map((_, i) => prompts[(i + round) % prompts.length] ?? []);
-  const budgetMs = configuration.exact ? undefined : peerBudgetMs;
-  rounds.push(await process.generate({ prompts: turned, newTokens, budgetMs }));
+  const mostMs = isOurs(configuration.kind) ? Number.MAX_VALUE : mostPeerMs;
+  rounds.push(await process.generate({ prompts: turned, newTokens, leastMs, mostMs }));
   if (configuration.stepCostsOf === undefined) return;
   const times = await process.timeSteps({
     prompt: prompts[0] ?? [],
@@ -109,6 +111,7 @@ function evaluate(started: readonly Started[], memory: readonly Memory[]): Measu
     const rates = timed.map(combinedRate);
     return {
       name: configuration.name,
+      kind: configuration.kind,
       about,
       loadMs,
       tokensPerSecond: spread(rates),
@@ -118,12 +121,16 @@ function evaluate(started: readonly Started[], memory: readonly Memory[]): Measu
       tokensPerStep: perStep(timed.flat(), "tokensPerStep"),
       stepMs: perStep(timed.flat(), "stepMs"),
       memory: memory[index] ?? { beforeLoad: Number.NaN, peak: Number.NaN },
-      exact: configuration.exact,
       differences: rounds
         .flatMap((runs, round) => firstDifferences(runs, texts[round] ?? []))
         .map((at) => at ?? null),
     };
   });
+}
+
+/** Ours must give the reference's very tokens; peers round differently. */
+export function isOurs(kind: Kind): boolean {
+  return kind === "plain" || kind === "speculative";
 }
 
 function evaluateSteps(started: readonly Started[], plan: Plan): StepCosts[] {

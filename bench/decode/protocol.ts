@@ -25,7 +25,9 @@ export interface GenerateWork {
   readonly prompts: readonly (readonly number[])[];
   readonly newTokens: number;
   /** No further prompt is begun after this time; the first always runs. */
-  readonly budgetMs?: number | undefined;
+  readonly mostMs: number;
+  /** The prompts are repeated until this time has passed: fast engines need it for a steady figure. */
+  readonly leastMs: number;
 }
 
 export interface StepsWork {
@@ -38,6 +40,8 @@ export interface StepsWork {
 
 /** One prompt continued greedily, without stopping at end tokens. */
 export interface Run {
+  /** Index in the work's prompts. */
+  readonly prompt: number;
   readonly tokens: readonly number[];
   /** From the call to the first new token being decided. */
   readonly promptMs: number;
@@ -67,6 +71,22 @@ export interface Engine {
   generate(work: GenerateWork): Promise<Run[]>;
   timeSteps?(work: StepsWork): Promise<number[][]>;
   dispose(): Promise<void>;
+}
+
+/** Continues the prompts one after the other, as often as the work's times say. */
+export async function runPrompts(
+  { prompts, mostMs, leastMs }: GenerateWork,
+  continuePrompt: (tokens: readonly number[]) => Promise<Omit<Run, "prompt">>,
+): Promise<Run[]> {
+  const runs: Run[] = [];
+  const begin = performance.now();
+  while (true) {
+    const prompt = runs.length % prompts.length;
+    const elapsed = performance.now() - begin;
+    const once = runs.length >= prompts.length;
+    if (runs.length > 0 && (elapsed > mostMs || (once && elapsed > leastMs))) return runs;
+    runs.push({ prompt, ...(await continuePrompt(prompts[prompt] ?? [])) });
+  }
 }
 
 /** Makes this process answer the parent. @param load makes the engine of a configuration. */

@@ -1,7 +1,8 @@
 import Table from "cli-table3";
 import type { Environment } from "./environment.ts";
-import type { Measured, StepCosts } from "./measure.ts";
-import type { Spread } from "./statistics.ts";
+import type { Kind } from "./configurations.ts";
+import { isOurs, type Measured, type StepCosts } from "./measure.ts";
+import { type Spread, spread } from "./statistics.ts";
 
 /** What `--json` writes. Rates in tokens per second, times in milliseconds, memory in MB. */
 export interface Report {
@@ -19,8 +20,36 @@ export interface Report {
   };
   readonly measured: readonly Measured[];
   readonly stepCosts: readonly StepCosts[];
-  /** Every text of every exact configuration equals the reference's. */
+  /** Every text of ours equals the reference's. */
   readonly exact: boolean;
+  /** Plain decoding at its best thread count over the peer at its best, round by round. */
+  readonly againstPeers: readonly Comparison[];
+}
+
+export interface Comparison {
+  readonly ours: string;
+  readonly peer: string;
+  readonly ratio: Spread;
+}
+
+export function isExact(measured: readonly Measured[]): boolean {
+  return measured.every(
+    ({ kind, differences }) => !isOurs(kind) || differences.every((at) => at === null),
+  );
+}
+
+export function compareWithPeers(measured: readonly Measured[]): Comparison[] {
+  const fastest = (kind: Kind) =>
+    measured
+      .filter((row) => row.kind === kind)
+      .sort((a, b) => b.tokensPerSecond.median - a.tokensPerSecond.median)[0];
+  const ours = fastest("plain");
+  return (["peer package", "peer native"] as const).flatMap((kind) => {
+    const peer = fastest(kind);
+    if (ours === undefined || peer === undefined) return [];
+    const ratios = ours.rounds.map((rate, round) => rate / (peer.rounds[round] ?? Number.NaN));
+    return [{ ours: ours.name, peer: peer.name, ratio: spread(ratios) }];
+  });
 }
 
 export function formatReport(report: Report): string {
@@ -35,6 +64,10 @@ export function formatReport(report: Report): string {
     rateTable(report.measured),
     "",
     ...(report.stepCosts.length > 0 ? [stepTable(report.stepCosts), ""] : []),
+    ...report.againstPeers.map(
+      ({ ours, peer, ratio }) =>
+        `"${ours}" runs at ${ratio.median.toFixed(2)} times the speed of "${peer}" (${range(ratio, 2)}).`,
+    ),
     report.exact
       ? "Every text of ours equals plain decoding's, token by token."
       : "NOT EXACT: a text of ours differs from plain decoding's (see the last column).",

@@ -31,13 +31,16 @@ export function perStep(runs: readonly Run[], what: "stepMs" | "tokensPerStep"):
   return runs.reduce((sum, run) => sum + run[what] * run.steps, 0) / steps;
 }
 
-/** Index of the first difference of each text from its reference; undefined where they are equal. */
+/**
+ * Index of the first difference of each text from the reference's of the same prompt; undefined where
+ * they are equal.
+ */
 export function firstDifferences(
   runs: readonly Run[],
   reference: readonly (readonly number[])[],
 ): (number | undefined)[] {
-  return runs.map(({ tokens }, index) => {
-    const expected = reference[index] ?? [];
+  return runs.map(({ prompt, tokens }) => {
+    const expected = reference[prompt] ?? [];
     const length = Math.max(tokens.length, expected.length);
     for (let i = 0; i < length; i++) if (tokens[i] !== expected[i]) return i;
     return undefined;

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type GenerateWork, type Run, serve } from "../../decode/protocol.ts";
+import { type GenerateWork, type Run, runPrompts, serve } from "../../decode/protocol.ts";
 import type { LlamaContext, LlamaModel, NodeLlamaCpp, SamplerClass } from "./bindings.ts";
 
 export interface LlamaCppConfiguration {
@@ -57,27 +57,20 @@ serve(async (json) => {
   };
 });
 
-async function generate(
-  next: Continue,
-  { prompts, newTokens, budgetMs = Number.POSITIVE_INFINITY }: GenerateWork,
-): Promise<Run[]> {
-  const runs: Run[] = [];
-  const begin = performance.now();
-  for (const prompt of prompts) {
-    if (runs.length > 0 && performance.now() - begin > budgetMs) break;
-    const { tokens, times } = await next(prompt, newTokens);
+async function generate(next: Continue, work: GenerateWork): Promise<Run[]> {
+  return runPrompts(work, async (prompt) => {
+    const { tokens, times } = await next(prompt, work.newTokens);
     const decodeMs = times[2] - times[1];
     const steps = tokens.length - 1;
-    runs.push({
+    return {
       tokens,
       promptMs: times[1] - times[0],
       tokensPerSecond: (1000 * steps) / decodeMs,
       steps,
       stepMs: decodeMs / steps,
       tokensPerStep: 1,
-    });
-  }
-  return runs;
+    };
+  });
 }
 
 function packageLoop(context: LlamaContext): Continue {
