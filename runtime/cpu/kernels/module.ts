@@ -13,7 +13,13 @@ import { cacheCommit, cacheCopy, cacheWrite, cast, copyRuns, embedding, gather }
 import { addCheckFinite } from "./check-finite.ts";
 import { control } from "./control.ts";
 import { add, addInt, mul, siluKernel, siluMul } from "./elementwise.ts";
-import { addKernel, addTrampoline, type Kernel, type KernelArguments } from "./kernel.ts";
+import {
+  addKernel,
+  addTrampoline,
+  type Kernel,
+  type KernelArguments,
+  recordHeader,
+} from "./kernel.ts";
 import { linear } from "./linear.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rope, ropeTable } from "./rope.ts";
@@ -105,6 +111,8 @@ function build(): Uint8Array {
   ) as [Local<"i32">, Local<"i32">, Local<"i32">, Local<"i32">, Local<"i32">];
   run.while(i32.ltU(record, end), () => {
     const slot = run.let(i32.load(record));
+    // Read now: past the last barrier the program's memory is the calling thread's again.
+    const next = run.let(i32.add(record, i32.load(record, recordHeader.size)));
     run.if(
       i32.eq(slot, barrierSlot),
       () => {
@@ -119,7 +127,7 @@ function build(): Uint8Array {
         );
       },
     );
-    run.increment(record, i32.load(record, 4));
+    run.set(record, next);
   });
   run.result(0);
 
