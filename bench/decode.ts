@@ -32,6 +32,7 @@ interface Flags {
   readonly prompts: string;
   readonly device: string;
   readonly threads: readonly number[];
+  readonly useThreads?: number;
   readonly tree: string;
   readonly tokens: number;
   readonly rounds: number;
@@ -55,6 +56,7 @@ const program = new Command("bench:decode")
     (text) => text.split(",").map(count),
     Array.from({ length: availableParallelism() }, (_, i) => i + 1),
   )
+  .option("--use-threads <n>", "threads of the reference and the heads (default: automatic)", count)
   .option("--tree <name>", "draft tree of the fixed configurations", "mc_sim_7b_63")
   .option("--tokens <n>", "new tokens per prompt", count, 128)
   .option("--rounds <n>", "timed rounds", count, 5)
@@ -107,6 +109,7 @@ async function run(flags: Flags): Promise<number> {
     settings: {
       model: flags.model,
       device: flags.device,
+      threads: flags.useThreads ?? "auto",
       prompts: prompts.length,
       newTokens: flags.tokens,
       rounds: flags.rounds,

@@ -22,8 +22,10 @@ export interface Setup {
   /** Folders of draft heads. */
   readonly heads: readonly string[];
   readonly device: string;
-  /** Thread counts of plain decoding and of the peers. */
+  /** Thread counts plain decoding and the peers are compared at. */
   readonly threads: readonly number[];
+  /** Threads of the reference and of the heads; undefined: the executor's own choice. */
+  readonly useThreads?: number | undefined;
   readonly tree: string;
 }
 
@@ -32,7 +34,7 @@ const llamaCppWorker = new URL("../peers/llama-cpp/llama-cpp-worker.ts", import.
 
 /**
  * Plain decoding as it comes (the reference of all comparisons) and at every thread count; every set
- * of heads with the fixed tree and with `auto`, with as many threads as the reference.
+ * of heads with the fixed tree and with `auto`.
  */
 export function hydrantConfigurations(setup: Setup): Configuration[] {
   const row = (
@@ -47,17 +49,17 @@ export function hydrantConfigurations(setup: Setup): Configuration[] {
     stepCostsOf,
   });
   return [
-    row("plain", { method: "autoregressive" }),
+    row("plain", { method: "autoregressive", threads: setup.useThreads }),
     ...setup.threads.map((threads) =>
       row(`plain, ${countThreads(threads)}`, { method: "autoregressive", threads }),
     ),
     ...setup.heads.flatMap((heads) => [
       row(
         `${basename(heads)}, ${setup.tree}`,
-        { heads, method: "heads", tree: setup.tree },
+        { heads, method: "heads", tree: setup.tree, threads: setup.useThreads },
         basename(heads),
       ),
-      row(`${basename(heads)}, auto`, { heads, method: "auto" }),
+      row(`${basename(heads)}, auto`, { heads, method: "auto", threads: setup.useThreads }),
     ]),
   ];
 }

@@ -9,6 +9,7 @@ import {
 
 function run(fields: Partial<Run>): Run {
   return {
+    prompt: 0,
     tokens: [1],
     promptMs: 0,
     tokensPerSecond: 1,
@@ -40,18 +41,13 @@ describe("figures of the decode benchmark", () => {
   });
 
   it("finds the first difference of each text, a missing or surplus token included", () => {
-    const runs = [
+    const texts = [
       [1, 2, 3],
       [1, 9, 3],
       [1, 2],
       [1, 2, 3, 4],
-    ].map((tokens) => run({ tokens }));
-    const reference = [1, 2, 3];
-    expect(firstDifferences(runs, [reference, reference, reference, reference])).toEqual([
-      undefined,
-      1,
-      2,
-      3,
-    ]);
+    ];
+    const runs = texts.map((tokens) => run({ tokens, prompt: 1 }));
+    expect(firstDifferences(runs, [[7], [1, 2, 3]])).toEqual([undefined, 1, 2, 3]);
   });
 });
