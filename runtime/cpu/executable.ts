@@ -5,7 +5,8 @@ import { type Graph, typeOf } from "../../src/ir/graph.ts";
 import { type DimBindings, elementCount, type TensorType } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import type { Executable, TensorData, Tensors } from "../executor.ts";
-import { type AcceptStep, lower, type Lowered, type Size, type StorageId } from "./lower.ts";
+import { lower } from "./lower/lower.ts";
+import type { AcceptStep, Lowered, Size, StorageId } from "./lower/step.ts";
 import type { KernelFault, Machine } from "./machine.ts";
 import { encodeProgram, type Program } from "./program.ts";
 import { type Phase, schedule } from "./schedule.ts";
@@ -53,7 +54,7 @@ export class CpuExecutable implements Executable {
     this.#stateAddress = stateAddress;
     this.#onDispose = onDispose;
     this.#lowered = lower(graph);
-    this.#phases = schedule(this.#lowered);
+    this.#phases = schedule(this.#lowered, machine.threads);
   }
 
   run(inputs: Tensors, dims: DimBindings = {}): Tensors {
@@ -93,7 +94,7 @@ export class CpuExecutable implements Executable {
     }
     this.#machine.reserve(plan.workspace.bytes, plan.scratchBytes);
     if (plan.epoch !== this.#machine.epoch) {
-      plan.program = encodeProgram(this.#phases, this.#layout(plan));
+      plan.program = this.#encode(plan);
       plan.epoch = this.#machine.epoch;
       this.#writeProgram(plan);
     }
@@ -106,7 +107,7 @@ export class CpuExecutable implements Executable {
     const { arena } = this.#machine;
     const workspace = planWorkspace(this.#lowered, this.#phases, size);
     let scratchBytes = 0;
-    for (const { steps } of this.#phases) {
+    for (const steps of this.#phases) {
       for (const step of steps) {
         if (step.kind !== "kernel") continue;
         scratchBytes = Math.max(scratchBytes, step.scratchBytes?.(size) ?? 0);
@@ -129,7 +130,7 @@ export class CpuExecutable implements Executable {
     }
     this.#machine.reserve(workspace.bytes, scratchBytes);
     const { epoch } = this.#machine;
-    const program = encodeProgram(this.#phases, this.#layout({ workspace, constants, size }));
+    const program = this.#encode({ workspace, constants, size });
     const address = arena.allocate(program.words.byteLength);
     const plan: Plan = { size, workspace, constants, scratchBytes, address, program, epoch };
     this.#writeProgram(plan);
@@ -140,11 +141,9 @@ export class CpuExecutable implements Executable {
     this.#machine.arena.i32(address, program.words.length).set(program.words);
   }
 
-  #layout(plan: Pick<Plan, "workspace" | "constants" | "size">) {
-    return {
-      address: (storage: StorageId) => this.#address(plan, storage),
-      size: plan.size,
-    };
+  #encode(plan: Pick<Plan, "workspace" | "constants" | "size">): Program {
+    const address = (storage: StorageId) => this.#address(plan, storage);
+    return encodeProgram(this.#phases, { address, size: plan.size }, this.#machine.threads);
   }
 
   #address(plan: Pick<Plan, "workspace" | "constants">, storage: StorageId): number {

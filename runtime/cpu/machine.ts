@@ -29,6 +29,10 @@ export class Machine {
     this.#pool = pool;
   }
 
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
   get epoch(): number {
     return this.#epoch;
   }

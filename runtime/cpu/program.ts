@@ -1,7 +1,7 @@
 import { recordHeader } from "./kernels/kernel.ts";
 import { barrierSlot, kernelNames, kernels } from "./kernels/module.ts";
-import type { AcceptStep, KernelStep, Layout } from "./lower.ts";
-import type { Phase } from "./schedule.ts";
+import type { AcceptStep, KernelStep, Layout } from "./lower/step.ts";
+import { type Phase, splitsByGroups } from "./schedule.ts";
 
 /** A stretch of records all threads execute, then what the calling thread does alone. */
 export interface Segment {
@@ -18,13 +18,13 @@ export interface Program {
   readonly stepAt: ReadonlyMap<number, KernelStep>;
 }
 
-/** Encodes phases as records with a barrier after each; `layout` gives the final addresses. */
-export function encodeProgram(phases: readonly Phase[], layout: Layout): Program {
+/** Encodes phases as records with a barrier after each; `layout` gives the final addresses; `threads` as in `schedule`. */
+export function encodeProgram(phases: readonly Phase[], layout: Layout, threads: number): Program {
   const words: number[] = [];
   const segments: Segment[] = [];
   const stepAt = new Map<number, KernelStep>();
   let begin = 0;
-  for (const { steps } of phases) {
+  for (const steps of phases) {
     const accepts: AcceptStep[] = [];
     for (const step of steps) {
       if (step.kind === "accept") {
@@ -32,7 +32,7 @@ export function encodeProgram(phases: readonly Phase[], layout: Layout): Program
         continue;
       }
       stepAt.set(4 * words.length, step);
-      words.push(...record(step, layout));
+      words.push(...record(step, layout, threads));
     }
     words.push(barrierSlot, 8);
     if (accepts.length > 0) {
@@ -47,8 +47,9 @@ export function encodeProgram(phases: readonly Phase[], layout: Layout): Program
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);
 
-function record(step: KernelStep, layout: Layout): number[] {
-  const { args, extent, granule } = step.encode(layout);
+function record(step: KernelStep, layout: Layout, threads: number): number[] {
+  const { args, extent, granule: usual } = step.encode(layout);
+  const granule = splitsByGroups(step, threads) ? extent / (step.groups ?? 1) : usual;
   const parameters = Object.entries(kernels[step.kernel].params).flatMap(([name, kind]) => {
     if (kind === "scratch") return [];
     const value = args[name] ?? 0;

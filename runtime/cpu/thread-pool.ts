@@ -15,9 +15,9 @@ const idleRounds = 4_000;
  */
 const workerSource = `
 const { parentPort, workerData } = require("node:worker_threads");
-const { memory, module, thread, threads, words, idleRounds } = workerData;
+const { memory, module, thread, threads, words, idleRounds, failure } = workerData;
 const { run, await_command } = new WebAssembly.Instance(module, { env: { memory } }).exports;
-const control = new Int32Array(memory.buffer, 0, 256);
+const control = new Int32Array(memory.buffer, 0, failure.end / 4);
 let seen = 0;
 parentPort.postMessage("ready");
 try {
@@ -28,6 +28,10 @@ try {
     if (run(control[words.program], control[words.programEnd], thread, threads, scratch)) break;
   }
 } catch (error) {
+  // The calling thread may be waiting in a barrier, where no message reaches it.
+  const text = new TextEncoder().encode(String(error)).subarray(0, failure.failureCapacity);
+  new Uint8Array(memory.buffer).set(text, failure.failureText);
+  control[failure.failureLength / 4] = text.length;
   Atomics.store(control, words.failed, 1);
   for (const word of [words.round, words.command]) Atomics.notify(control, word);
   throw error;
@@ -79,7 +83,7 @@ export class ThreadPool {
     for (let thread = 1; thread < threads; thread++) {
       const worker = new Worker(workerSource, {
         eval: true,
-        workerData: { memory, module, thread, threads, words, idleRounds },
+        workerData: { memory, module, thread, threads, words, idleRounds, failure: control },
         // The parent's loaders and flags are of no use here and cost start-up time.
         execArgv: [],
         name: `hydrant-cpu-${thread}`,
@@ -130,7 +134,7 @@ export class ThreadPool {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
     if (failed !== 0) {
-      this.#fail(new Error("a thread stopped answering"));
+      this.#fail(new Error(this.#reportedFailure() ?? "a thread stopped answering"));
       throw this.#broken();
     }
   }
@@ -150,6 +154,15 @@ export class ThreadPool {
     this.#failure ??= cause;
     Atomics.store(this.#control, words.failed, 1);
     for (const word of [words.round, words.command]) Atomics.notify(this.#control, word);
+  }
+
+  /** What the failed thread left in memory. */
+  #reportedFailure(): string | undefined {
+    const length = Atomics.load(this.#control, control.failureLength / 4);
+    if (length === 0) return undefined;
+    // Copied first: the decoder takes no shared memory.
+    const bytes = new Uint8Array(this.#control.buffer, control.failureText, length).slice();
+    return new TextDecoder().decode(bytes);
   }
 
   #broken(): HydrantError {

@@ -1,5 +1,5 @@
 import { byteSize } from "../../src/ir/dtype.ts";
-import type { Lowered, Size, StorageId } from "./lower.ts";
+import type { Lowered, Size, StorageId } from "./lower/step.ts";
 import type { Phase } from "./schedule.ts";
 
 export interface Workspace {
@@ -19,7 +19,7 @@ const readAhead = 16;
 export function planWorkspace(lowered: Lowered, phases: readonly Phase[], size: Size): Workspace {
   const first = new Map<StorageId, number>();
   const last = new Map<StorageId, number>();
-  for (const [phase, { steps }] of phases.entries()) {
+  for (const [phase, steps] of phases.entries()) {
     for (const step of steps) {
       for (const storage of [...step.reads, ...step.writes]) {
         if (!first.has(storage)) first.set(storage, phase);

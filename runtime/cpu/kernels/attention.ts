@@ -29,11 +29,12 @@ export function attentionScratchBytes(slots: number, maskWords: number, width: n
  *
  * A row's arithmetic depends only on the ordered list of slots it sees: list element i is always lane
  * i mod 4 of the sum of weights, and weighted values are added in list order. So a token decoded alone
- * and the same token in a tree give the same bits.
+ * and the same token in a tree give the same bits. Units of the parallel axis go through the rows of
+ * one head before the next head: a split into whole heads is a split of columns.
  */
 export function attention(cache: FloatDType) {
   return kernel({
-    axis: "rows · heads",
+    axis: "heads · rows",
     params: {
       q: "i32",
       keys: "i32",
@@ -42,6 +43,7 @@ export function attention(cache: FloatDType) {
       mask: "i32",
       words: "i32",
       y: "i32",
+      rows: "i32",
       heads: "i32",
       groups: "i32",
       width: "i32",
@@ -50,7 +52,7 @@ export function attention(cache: FloatDType) {
       scratch: "scratch",
     },
     body: (f, args, { begin, end }, context) => {
-      const { q, keys, values, mask, words, y, heads, groups, width, slots, scale } = args;
+      const { q, keys, values, mask, words, y, rows, heads, groups, width, slots, scale } = args;
       const elementBytes = byteSize(cache);
       const length = f.let(i32.load(args.length));
       const rowBytes = f.let(i32.shl(width, 2));
@@ -72,8 +74,9 @@ export function attention(cache: FloatDType) {
 
       const unit = f.let(begin);
       f.upTo(unit, end, 1, () => {
-        const row = f.let(i32.divU(unit, heads));
-        const head = f.let(i32.remU(unit, heads));
+        const row = f.let(i32.remU(unit, rows));
+        const head = f.let(i32.divU(unit, rows));
+        const place = f.let(i32.mul(i32.add(i32.mul(row, heads), head), rowBytes));
         f.if(i32.ne(row, seenRow), () => {
           f.set(seenRow, row);
           f.set(listed, 0);
@@ -96,7 +99,7 @@ export function attention(cache: FloatDType) {
           });
         });
 
-        copyQuery(f, i32.add(q, i32.mul(unit, rowBytes)), query, rowBytes);
+        copyQuery(f, i32.add(q, place), query, rowBytes);
         const offset = f.let(i32.mul(i32.mul(i32.divU(head, headsPerGroup), width), elementBytes));
         const count = f.let(i32.add(prefix, listed));
         const base = { prefix, list, listed, scores };
@@ -107,7 +110,7 @@ export function attention(cache: FloatDType) {
           values: f.let(i32.add(values, offset)),
           total: f.let(f32x4.splat(total)),
           count,
-          to: f.let(i32.add(y, i32.mul(unit, rowBytes))),
+          to: f.let(i32.add(y, place)),
         });
       });
     },

@@ -1,7 +1,7 @@
 import { byteSize, type FloatDType } from "../../../src/ir/dtype.ts";
 import { type FunctionBuilder, i32, type Local, memory } from "../../wasm/wasm.ts";
 import { kernelErrors } from "./control.ts";
-import { kernel, reportError } from "./kernel.ts";
+import { kernel, type KernelContext, reportError } from "./kernel.ts";
 import { loadWide, loadWideScalar, storeNarrow, storeNarrowScalar } from "./vector-math.ts";
 
 type Address = Local<"i32">;
@@ -40,47 +40,63 @@ export function cast(from: FloatDType, to: FloatDType) {
   });
 }
 
+/** Runs `write` if the slots start … start + rows - 1 exist, else reports the start. */
+function ifSlotsExist(
+  f: FunctionBuilder,
+  context: KernelContext,
+  { first, rows, slots }: { first: Address; rows: Address; slots: Address },
+  write: () => void,
+): void {
+  const fits = i32.and(i32.leU(rows, slots), i32.leU(first, i32.sub(slots, rows)));
+  f.if(fits, write, () => reportError(f, context, kernelErrors.slotOutOfRange, first));
+}
+
 /**
  * f32 rows stored in a cache of a 16-bit type from slot `start` (an i32[1]) on. `size` is a row's
  * element count.
  */
 export function cacheWrite(to: Exclude<FloatDType, "f32">) {
   return kernel({
-    axis: "elements",
+    axis: "elements of a row",
     params: { x: "i32", cache: "i32", start: "i32", size: "i32", rows: "i32", slots: "i32" },
     body: (f, { x, cache, start, size, rows, slots }, { begin, end }, context) => {
       const first = f.let(i32.load(start));
-      const fits = i32.and(i32.leU(rows, slots), i32.leU(first, i32.sub(slots, rows)));
-      f.if(
-        fits,
-        () => {
-          const y = f.let(i32.add(cache, i32.mul(i32.mul(first, size), byteSize(to))));
-          convert(f, "f32", to, { x, y, at: f.let(begin), end });
-        },
-        () => reportError(f, context, kernelErrors.slotOutOfRange, first),
-      );
+      ifSlotsExist(f, context, { first, rows, slots }, () => {
+        const row = f.let(i32.const(0));
+        f.upTo(row, rows, 1, () => {
+          const from = f.let(i32.add(x, i32.mul(i32.mul(row, size), 4)));
+          const slot = i32.add(first, row);
+          const y = f.let(i32.add(cache, i32.mul(i32.mul(slot, size), byteSize(to))));
+          convert(f, "f32", to, { x: from, y, at: f.let(begin), end });
+        });
+      });
     },
   });
 }
 
 /** As `cacheWrite` for rows that have the cache's type already, by bytes. */
 export const cacheCopy = kernel({
-  axis: "rows",
+  axis: "bytes of a row",
   params: { x: "i32", cache: "i32", start: "i32", rowBytes: "i32", rows: "i32", slots: "i32" },
   body: (f, { x, cache, start, rowBytes, rows, slots }, { begin, end }, context) => {
     const first = f.let(i32.load(start));
-    f.if(
-      i32.and(i32.leU(rows, slots), i32.leU(first, i32.sub(slots, rows))),
-      () =>
-        f.do(
-          memory.copy(
-            i32.add(cache, i32.mul(i32.add(first, begin), rowBytes)),
-            i32.add(x, i32.mul(begin, rowBytes)),
-            i32.mul(i32.sub(end, begin), rowBytes),
-          ),
-        ),
-      () => reportError(f, context, kernelErrors.slotOutOfRange, first),
-    );
+    ifSlotsExist(f, context, { first, rows, slots }, () => {
+      const from = f.let(i32.add(x, begin));
+      const to = f.let(i32.add(i32.add(cache, i32.mul(first, rowBytes)), begin));
+      const bytes = f.let(i32.sub(end, begin));
+      f.if(
+        i32.eq(bytes, rowBytes),
+        () => f.do(memory.copy(to, from, i32.mul(rows, rowBytes))),
+        () => {
+          const row = f.let(i32.const(0));
+          f.upTo(row, rows, 1, () => {
+            f.do(memory.copy(to, from, bytes));
+            f.increment(from, rowBytes);
+            f.increment(to, rowBytes);
+          });
+        },
+      );
+    });
   },
 });
 

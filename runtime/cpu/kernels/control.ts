@@ -23,8 +23,12 @@ export const control = {
   error: 768,
   errorRecord: 772,
   errorValue: 776,
+  /** UTF-8 text of the exception that ended a thread: its length, then the bytes. */
+  failureLength: 896,
+  failureText: 900,
+  failureCapacity: 380,
   /** First byte free for data. */
-  end: 1024,
+  end: 1280,
 } as const;
 
 /** What a kernel refuses while it runs, because only the data shows it. */

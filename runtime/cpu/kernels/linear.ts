@@ -11,6 +11,7 @@ import {
   v128,
 } from "../../wasm/wasm.ts";
 import { kernel } from "./kernel.ts";
+import { normalizeRow } from "./rms-norm.ts";
 import { horizontalSum, pick } from "./vector-math.ts";
 
 type Vec = Expr<"v128">;
@@ -31,9 +32,9 @@ const tiles = [
 /** Bytes of weights worked on while they stay in the L1 cache, for several rows. */
 const panelBytes = 16 * 1024;
 
-/** Scratch bytes a thread needs for inputs of `depth` columns and `rows` rows. */
+/** Scratch bytes a thread needs for inputs of `depth` columns and `rows` rows: packed, and one normed. */
 export function linearScratchBytes(rows: number, depth: number): number {
-  return Math.min(rows, rowChunk) * paddedDepth(depth) * 4;
+  return (Math.min(rows, rowChunk) + 1) * paddedDepth(depth) * 4;
 }
 
 function paddedDepth(depth: number): number {
@@ -43,7 +44,8 @@ function paddedDepth(depth: number): number {
 /**
  * y[rows, outputs] = x[rows, depth] · w[outputs, depth]ᵀ (+ bias[outputs]) (+ residual[rows, outputs]);
  * x, y, bias and residual f32, w in its stored type, row-major. A null bias or residual address means
- * none; residual may be y.
+ * none; residual may be y. With a `norm` address, f32[depth], the product is with rms_norm(x, norm, eps),
+ * the very bits that kernel gives.
  *
  * Order of additions of one output element, whatever the rows, the tile or the thread: eight running
  * sums, of the columns k with equal k mod 8 (absent columns count as 0), then s[i] + s'[i] of the two
@@ -59,13 +61,17 @@ export function linear(stored: FloatDType) {
       y: "i32",
       bias: "i32",
       residual: "i32",
+      norm: "i32",
+      eps: "f32",
       rows: "i32",
       depth: "i32",
       outputs: "i32",
       scratch: "scratch",
     },
     body: (f, args, { begin, end }) => {
-      const { x, w, y, bias, residual, rows, depth, outputs, scratch } = args;
+      const { x, w, y, bias, residual, norm, eps, rows, depth, outputs } = args;
+      // One row to norm in, then the packed rows.
+      const normed = args.scratch;
       const matrix: Matrix = {
         stored,
         rowBytes: f.let(i32.mul(depth, byteSize(stored))),
@@ -76,6 +82,7 @@ export function linear(stored: FloatDType) {
       };
       const outputBytes = f.let(i32.mul(outputs, 4));
       const packedBytes = f.let(i32.shl(i32.and(i32.add(depth, 7), -8), 2));
+      const scratch = f.let(i32.add(normed, packedBytes));
       const panelRows = f.let(i32.divU(i32.const(panelBytes), matrix.rowBytes));
       // Whole tiles: the odd columns at the end of a panel are done one at a time.
       const panel = f.let(i32.add(i32.mul(i32.divU(panelRows, 3), 3), 3));
@@ -90,6 +97,9 @@ export function linear(stored: FloatDType) {
           count,
           depth,
           packedBytes,
+          norm,
+          normed,
+          eps,
         });
         const first = f.let(begin);
         f.upTo(first, end, panel, () => {
@@ -170,18 +180,37 @@ const halfScale = 2 ** 56;
 function packRows(
   f: FunctionBuilder,
   stored: FloatDType,
-  rows: { from: Address; to: Address; count: Address; depth: Address; packedBytes: Address },
+  rows: {
+    from: Address;
+    to: Address;
+    count: Address;
+    depth: Address;
+    packedBytes: Address;
+    norm: Address;
+    normed: Address;
+    eps: Local<"f32">;
+  },
 ): void {
   const scale = (value: Vec): Vec =>
     stored === "f16" ? f32x4.mul(value, f32x4.splat(halfScale)) : value;
-  const from = f.let(rows.from);
+  const source = f.let(rows.from);
   const row = f.let(i32.const(0));
   const whole = f.let(i32.shl(i32.and(rows.depth, -8), 2));
   const tail = f.let(i32.and(rows.depth, 7));
-  const packTile = (tile: number): void => {
+  f.while(i32.ltU(row, rows.count), () => {
+    // Tiles of every size up to the largest exist, so the largest that fits is the next.
+    const tile = f.let(minimum(f, i32.sub(rows.count, row), f.let(i32.const(tiles[0].rows))));
+    const stride = f.let(i32.shl(tile, 5));
     const start = f.let(i32.add(rows.to, i32.mul(row, rows.packedBytes)));
-    for (let member = 0; member < tile; member++) {
-      const to = f.let(i32.add(start, 32 * member));
+    const member = f.let(i32.const(0));
+    f.upTo(member, tile, 1, () => {
+      const to = f.let(i32.add(start, i32.shl(member, 5)));
+      const from = f.let(source);
+      f.if(rows.norm, () => {
+        const { norm: w, normed, depth: width, eps } = rows;
+        normalizeRow(f, { from, to: normed, w, width, eps });
+        f.set(from, normed);
+      });
       const end = f.let(i32.add(from, whole));
       f.upTo(from, end, 32, () => {
         const low = f.let(v128.load(from));
@@ -192,29 +221,36 @@ function packRows(
             : [pick(low, high, 0, 2, 4, 6), pick(low, high, 1, 3, 5, 7)];
         f.do(v128.store(to, scale(first)));
         f.do(v128.store(to, scale(second), 16));
-        f.increment(to, 32 * tile);
+        f.increment(to, stride);
       });
-      f.if(tail, () => {
-        const zeros = i32x4.const(0, 0, 0, 0);
-        f.do(v128.store(to, zeros));
-        f.do(v128.store(to, zeros, 16));
-        const column = f.let(i32.const(0));
-        f.upTo(column, tail, 1, () => {
-          const place =
-            stored === "f32"
-              ? i32.shl(column, 2)
-              : i32.add(i32.shl(i32.shrU(column, 1), 2), i32.shl(i32.and(column, 1), 4));
-          const value = f32.load(from);
-          f.do(f32.store(i32.add(to, place), stored === "f16" ? f32.mul(value, halfScale) : value));
-          f.increment(from, 4);
-        });
-      });
-    }
+      f.if(tail, () => packTail(f, stored, from, to, tail));
+      f.increment(source, i32.shl(rows.depth, 2));
+    });
     f.increment(row, tile);
-  };
-  for (const { rows: tile } of tiles) {
-    f.while(i32.leU(i32.add(row, tile), rows.count), () => packTile(tile));
-  }
+  });
+}
+
+/** The last columns of a row, fewer than eight, as a block with zeros. */
+function packTail(
+  f: FunctionBuilder,
+  stored: FloatDType,
+  from: Address,
+  to: Address,
+  tail: Address,
+): void {
+  const zeros = i32x4.const(0, 0, 0, 0);
+  f.do(v128.store(to, zeros));
+  f.do(v128.store(to, zeros, 16));
+  const column = f.let(i32.const(0));
+  f.upTo(column, tail, 1, () => {
+    const place =
+      stored === "f32"
+        ? i32.shl(column, 2)
+        : i32.add(i32.shl(i32.shrU(column, 1), 2), i32.shl(i32.and(column, 1), 4));
+    const value = f32.load(from);
+    f.do(f32.store(i32.add(to, place), stored === "f16" ? f32.mul(value, halfScale) : value));
+    f.increment(from, 4);
+  });
 }
 
 interface Tile {

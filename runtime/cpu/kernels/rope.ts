@@ -37,22 +37,25 @@ export const ropeTable = kernel({
 
 /**
  * Turns the pairs (i, i + half) of each head by the row's angles: x, y f32[rows, heads, 2·half]. y may
- * be x.
+ * be x. Units of the parallel axis go through the rows of one head before the next head: a split into
+ * whole heads is a split of columns.
  */
 export const rope = kernel({
-  axis: "rows · heads",
-  params: { x: "i32", table: "i32", y: "i32", heads: "i32", half: "i32" },
-  body: (f, { x, table, y, heads, half }, { begin, end }) => {
+  axis: "heads · rows",
+  params: { x: "i32", table: "i32", y: "i32", rows: "i32", heads: "i32", half: "i32" },
+  body: (f, { x, table, y, rows, heads, half }, { begin, end }) => {
     const halfBytes = f.let(i32.shl(half, 2));
     const headBytes = f.let(i32.shl(half, 3));
     const unit = f.let(begin);
     f.upTo(unit, end, 1, () => {
-      const offset = f.let(i32.mul(unit, headBytes));
+      const row = f.let(i32.remU(unit, rows));
+      const head = f.let(i32.divU(unit, rows));
+      const offset = f.let(i32.mul(i32.add(i32.mul(row, heads), head), headBytes));
       const low = f.let(i32.add(x, offset));
       const high = f.let(i32.add(low, halfBytes));
       const toLow = f.let(i32.add(y, offset));
       const toHigh = f.let(i32.add(toLow, halfBytes));
-      const cos = f.let(i32.add(table, i32.mul(i32.divU(unit, heads), headBytes)));
+      const cos = f.let(i32.add(table, i32.mul(row, headBytes)));
       const sin = f.let(i32.add(cos, halfBytes));
       const at = f.let(i32.const(0));
       const wholeBytes = f.let(i32.and(halfBytes, -16));

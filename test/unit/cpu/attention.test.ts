@@ -34,6 +34,7 @@ function setUp(stored: FloatDType, shape: Case, seed = 1) {
       mask: 0,
       words: 0,
       y: harness.allocate(rows * heads * width * 4),
+      rows,
       heads,
       groups,
       width,
@@ -167,7 +168,7 @@ test.each(types)(
     expect(harness.view(data.args.y, inTree.length)).toEqual(inTree);
     for (const row of [0, 1, 2]) {
       const q = data.args.q + 4 * row * heads * width;
-      const alone = { ...data.args, q, length: harness.i32([length + row]) };
+      const alone = { ...data.args, q, rows: 1, length: harness.i32([length + row]) };
       harness.split(`attention_${stored}`, alone, heads, 2);
       expect(harness.view(data.args.y, heads * width)).toEqual(
         inTree.subarray(row * heads * width, (row + 1) * heads * width),

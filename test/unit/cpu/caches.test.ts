@@ -12,7 +12,7 @@ test("rows are stored from the start slot on, in the cache's type", () => {
   harness.split(
     "cache_write_bf16",
     { x: harness.f32(x), cache: cache.address, start, size, rows, slots },
-    rows * size,
+    size,
     4,
   );
   const want = cache.values.slice();
@@ -25,15 +25,26 @@ test("rows are stored from the start slot on, in the cache's type", () => {
   expect(harness.takeError()).toEqual([0, 0]);
 });
 
+test("rows of the cache's own type are copied by bytes, in whole rows or in parts", () => {
+  for (const parts of [1, 3]) {
+    const cache = harness.i32(Array.from({ length: 20 }, (_, at) => at));
+    const x = harness.i32([101, 102, 103, 104]);
+    const args = { x, cache, start: harness.i32([6]), rowBytes: 8, rows: 2, slots: 10 };
+    harness.split("cache_copy", args, 8, parts);
+    const want = Array.from({ length: 20 }, (_, at) => (at >= 12 && at < 16 ? 89 + at : at));
+    expect([...harness.ints(cache, 20)]).toEqual(want);
+  }
+});
+
 test("rows that do not fit in the cache are refused and nothing is written", () => {
   for (const bad of [7, -1, 2 ** 30]) {
     const cache = harness.f32(gaussians(9 * 2));
     const before = harness.view(cache, 18).slice();
     const start = harness.i32([bad]);
     const x = harness.f32(gaussians(6));
-    harness.call("cache_write_f16", { x, cache, start, size: 2, rows: 3, slots: 9 }, 0, 6);
+    harness.call("cache_write_f16", { x, cache, start, size: 2, rows: 3, slots: 9 }, 0, 2);
     expect(harness.takeError()).toEqual([2, bad]);
-    harness.call("cache_copy", { x, cache, start, rowBytes: 8, rows: 3, slots: 9 }, 0, 3);
+    harness.call("cache_copy", { x, cache, start, rowBytes: 8, rows: 3, slots: 9 }, 0, 8);
     expect(harness.takeError()).toEqual([2, bad]);
     expect(harness.view(cache, 18)).toEqual(before);
   }

@@ -119,7 +119,7 @@ test("rotary embedding turns pairs by position times frequency, for positions of
     );
     const x = harness.f32(values);
     const y = harness.allocate(values.length * 4);
-    harness.split("rope", { x, table, y, heads, half }, rows * heads, 4);
+    harness.split("rope", { x, table, y, rows, heads, half }, rows * heads, 4);
     const got = harness.view(y, values.length);
     for (const [row, position] of positions.entries()) {
       for (let head = 0; head < heads; head++) {

@@ -52,7 +52,7 @@ function product(
   return { x, w: values, addresses: { x: harness.f32(x), w: address, y } };
 }
 
-const sizes = { bias: 0, residual: 0 };
+const sizes = { bias: 0, residual: 0, norm: 0, eps: 0 };
 
 test.each(types)("%s: sums are added in the documented order, whatever the shape", (stored) => {
   fc.assert(
@@ -156,4 +156,24 @@ test("f16 weights of every finite pattern, subnormals too, are multiplied exactl
   expect(harness.view(y, outputs)).toEqual(
     harness.view(table, outputs).map((value) => (value === 0 ? 0 : value * 1.5)),
   );
+});
+
+test("a product with a normed input has the bits of the norm followed by the product", () => {
+  for (const [rows, depth, outputs] of [
+    [1, 64, 9],
+    [7, 101, 12],
+    [40, 24, 5],
+  ] as const) {
+    const { addresses } = product("bf16", rows, depth, outputs);
+    const w = harness.f32(gaussians(depth, 8));
+    const normed = harness.allocate(rows * depth * 4);
+    const norm = { x: addresses.x, w, y: normed, width: depth, eps: 1e-5 };
+    harness.call("rms_norm", norm, 0, rows);
+    const args = { ...addresses, ...sizes, rows, depth, outputs };
+    harness.call("linear_bf16", { ...args, x: normed }, 0, outputs);
+    const want = harness.view(addresses.y, rows * outputs).slice();
+    harness.view(addresses.y, rows * outputs).fill(0);
+    harness.split("linear_bf16", { ...args, norm: w, eps: 1e-5 }, outputs, 3);
+    expect(harness.view(addresses.y, rows * outputs)).toEqual(want);
+  }
 });
