@@ -171,6 +171,8 @@ class Chat {
       return;
     }
     this.#input.reset();
+    // The line editor keeps what was typed: to its end, then delete back to its start.
+    for (const name of ["e", "u"]) this.#terminal.write(null, { ctrl: true, name });
     this.#say("\n(!!exit or an empty line leaves.)");
     this.#prompt();
   }
