@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { HydrantError, openTokenizer } from "../src/index.ts";
@@ -107,7 +107,7 @@ async function run(flags: Flags): Promise<number> {
     loadAfter: loadavg()[0] ?? 0,
     seconds: (performance.now() - begin) / 1000,
     settings: {
-      model: flags.model,
+      model: relative(root, flags.model),
       device: flags.device,
       threads: flags.useThreads ?? "auto",
       prompts: prompts.length,

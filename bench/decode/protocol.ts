@@ -112,6 +112,8 @@ export function serve(load: (configuration: unknown) => Promise<Engine>): void {
         return ask satisfies never;
     }
   };
+  // The parent is gone: an engine's threads would keep this process alive for ever.
+  process.on("disconnect", () => process.exit(1));
   process.on("message", (ask: Ask) => {
     handle(ask)
       .catch((error: unknown): Answer => {

@@ -61,7 +61,7 @@ export function formatReport(report: Report): string {
     `${environment.cpu}, ${environment.cores} cores, ${environment.memoryGB} GB, ` +
       `load ${environment.loadBefore.toFixed(2)} before, ${report.loadAfter.toFixed(2)} after`,
     `${settings.prompts} prompts, ${settings.newTokens} new tokens each, greedy, one at a time, ` +
-      `${settings.threads === "auto" ? "threads as the executor chooses" : `${settings.threads} threads`} where not said, ` +
+      `threads ${settings.threads} where not said, ` +
       `median (least to most) of ${settings.rounds} interleaved rounds, ${report.seconds.toFixed(0)} s in all`,
     "",
     rateTable(report.measured),
