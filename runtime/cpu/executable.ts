@@ -11,6 +11,7 @@ import type { KernelFault, Machine } from "./machine.ts";
 import { encodeProgram, type Program } from "./program.ts";
 import { type Phase, schedule } from "./schedule.ts";
 import { readTensor, writeTensor } from "./tensor-access.ts";
+import { ThreadChoice } from "./thread-choice.ts";
 import { planWorkspace, type Workspace } from "./workspace.ts";
 
 /** Plans kept for different row counts: a prompt has full chunks and one shorter rest. */
@@ -26,6 +27,7 @@ interface Plan {
   readonly address: number;
   program: Program;
   epoch: number;
+  readonly threads: ThreadChoice;
 }
 
 /** A graph as programs of kernel calls. Runs are synchronous: the calling thread takes part. */
@@ -60,11 +62,15 @@ export class CpuExecutable implements Executable {
   run(inputs: Tensors, dims: DimBindings = {}): Tensors {
     const plan = this.#plan(dims);
     this.#writeInputs(plan, inputs);
+    const threads = plan.threads.next();
+    const begin = performance.now();
     for (const segment of plan.program.segments) {
-      const fault = this.#machine.run(plan.address + segment.begin, plan.address + segment.end);
+      const [from, to] = [plan.address + segment.begin, plan.address + segment.end];
+      const fault = this.#machine.run(from, to, threads);
       if (fault !== undefined) throw this.#refused(plan, fault);
       for (const step of segment.accepts) this.#accept(plan, step);
     }
+    plan.threads.observe(threads, performance.now() - begin);
     return Object.fromEntries(
       this.#lowered.outputs.map(({ name, storage, type }) => [
         name,
@@ -132,7 +138,18 @@ export class CpuExecutable implements Executable {
     const { epoch } = this.#machine;
     const program = this.#encode({ workspace, constants, size });
     const address = arena.allocate(program.words.byteLength);
-    const plan: Plan = { size, workspace, constants, scratchBytes, address, program, epoch };
+    const { threads: count, fixedThreads } = this.#machine;
+    const threads = new ThreadChoice(count, fixedThreads);
+    const plan: Plan = {
+      size,
+      workspace,
+      constants,
+      scratchBytes,
+      address,
+      program,
+      epoch,
+      threads,
+    };
     this.#writeProgram(plan);
     return plan;
   }

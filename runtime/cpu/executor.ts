@@ -10,7 +10,10 @@ import { ThreadPool } from "./thread-pool.ts";
 import { Weights } from "./weights.ts";
 
 export interface CpuOptions {
-  /** Threads to compute with, the calling one included; by default chosen from the model's size. */
+  /**
+   * Threads to compute with, the calling one included. By default as many as the model's size is worth,
+   * and for each kind of run all of these or one, whichever proves faster.
+   */
   readonly threads?: number | undefined;
 }
 
@@ -55,7 +58,7 @@ export class CpuExecutor implements Executor {
       await pool.stop();
       throw error;
     }
-    const machine = new Machine(arena, weights, pool);
+    const machine = new Machine(arena, weights, pool, this.#threads !== undefined);
     const loaded: LoadedWeights = {
       byteLength: weights.byteLength,
       session: (dims) => new CpuSession(machine, { capacity: dims.capacity }),

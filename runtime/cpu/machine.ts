@@ -17,16 +17,19 @@ export interface KernelFault {
 export class Machine {
   readonly arena: Arena;
   readonly weights: Weights;
+  /** Whether every run takes all threads, however long it takes. */
+  readonly fixedThreads: boolean;
   readonly #pool: ThreadPool;
   #workspace = { address: 0, bytes: 0 };
   #scratch = { address: 0, stride: 0 };
   #epoch = 0;
   #disposed = false;
 
-  constructor(arena: Arena, weights: Weights, pool: ThreadPool) {
+  constructor(arena: Arena, weights: Weights, pool: ThreadPool, fixedThreads: boolean) {
     this.arena = arena;
     this.weights = weights;
     this.#pool = pool;
+    this.fixedThreads = fixedThreads;
   }
 
   get threads(): number {
@@ -58,15 +61,15 @@ export class Machine {
   }
 
   /**
-   * Executes records on all threads.
+   * Executes records on all threads or, with `threads` 1, on the calling one.
    * @returns the first thing a kernel refused, if any.
    * @throws HydrantError `executor/worker`, `executor/disposed`
    */
-  run(program: number, end: number): KernelFault | undefined {
+  run(program: number, end: number, threads: number): KernelFault | undefined {
     if (this.#disposed) {
       throw new HydrantError("executor/disposed", "The weights were disposed of.");
     }
-    this.#pool.run(program, end, this.#scratch.address, this.#scratch.stride);
+    this.#pool.run(program, end, this.#scratch.address, this.#scratch.stride, threads);
     const words = this.arena.i32(control.error, 3);
     const [code = 0, record = 0, value = 0] = words;
     if (code === 0) return undefined;

@@ -4,10 +4,11 @@ import { control } from "./kernels/control.ts";
 import { kernelModule } from "./kernels/module.ts";
 
 /**
- * Rounds an idle thread watches for the next program before it sleeps: about 20 µs, to bridge the
- * host's work between the parts of one step, and far too short to matter between steps.
+ * Rounds an idle thread watches for the next program before it sleeps: about 50 µs, which bridges the
+ * host's work between two parts of a step and between two steps. Falling asleep and waking up take as
+ * long.
  */
-const idleRounds = 4_000;
+const idleRounds = 40_000;
 
 /**
  * What a worker thread runs, as plain JavaScript: nothing to resolve or transpile, so it starts in
@@ -110,14 +111,15 @@ export class ThreadPool {
   }
 
   /**
-   * Executes the records from `program` to `end` on all threads and returns when all are done. The
-   * last record must be a barrier.
+   * Executes the records from `program` to `end` and returns when all threads are done. The last record
+   * must be a barrier.
+   * @param threads all of them, or 1: the calling thread alone.
    * @param scratch thread t's private memory starts at scratch + t · stride.
    * @throws HydrantError `executor/worker` when a thread has died; the pool is then of no more use.
    */
-  run(program: number, end: number, scratch: number, stride: number): void {
+  run(program: number, end: number, scratch: number, stride: number, threads = this.threads): void {
     if (this.#failure !== undefined || this.#stopped) throw this.#broken();
-    if (this.threads > 1) {
+    if (threads > 1) {
       const shared = this.#control;
       shared[words.program] = program;
       shared[words.programEnd] = end;
@@ -129,7 +131,7 @@ export class ThreadPool {
     }
     let failed: number | undefined;
     try {
-      failed = this.kernels.run?.(program, end, 0, this.threads, scratch);
+      failed = this.kernels.run?.(program, end, 0, threads, scratch);
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
