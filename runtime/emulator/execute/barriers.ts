@@ -178,7 +178,10 @@ function completeIfFull(
     warp.status = "ready";
   }
   for (const warp of block.warps) warp.yielded = false;
-  machine.sanitizer?.barrierCompleted(block, released.map(({ warp }) => warp));
+  machine.sanitizer?.barrierCompleted(
+    block,
+    released.map(({ warp }) => warp),
+  );
 }
 
 function completeCluster(machine: Machine): void {
@@ -191,7 +194,9 @@ function completeCluster(machine: Machine): void {
   cluster.phase++;
   launch.events++;
   for (const member of cluster.blocks) {
-    const waiting = member.warps.filter((warp) => warp.status === "waiting" && isAtCluster(member, warp));
+    const waiting = member.warps.filter(
+      (warp) => warp.status === "waiting" && isAtCluster(member, warp),
+    );
     for (const warp of waiting) warp.status = "ready";
     for (const warp of member.warps) warp.yielded = false;
   }
@@ -216,7 +221,10 @@ export function warpEnded(machine: Machine, kernel: Kernel, block: BlockState): 
 }
 
 /** What the warps of a block wait for, when nothing can go on any more. */
-export function describeWaiting(kernel: Kernel, block: BlockState): {
+export function describeWaiting(
+  kernel: Kernel,
+  block: BlockState,
+): {
   readonly message: string;
   readonly instruction: Instruction | undefined;
   readonly warp: WarpState | undefined;

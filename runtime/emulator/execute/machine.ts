@@ -51,6 +51,8 @@ export class Machine {
   current: Position | undefined;
   /** Watches memory and ordering; absent when the emulator only executes. */
   sanitizer: RunObserver | undefined;
+  /** Sets the condition of a graph's conditional node. */
+  setCondition: (handle: bigint, value: number) => void = () => {};
 
   constructor(deviceBytes: number, findings: Findings) {
     const wanted = STATE_BASE + STATE_BYTES + deviceBytes;

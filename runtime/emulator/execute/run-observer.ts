@@ -7,6 +7,10 @@ export interface RunObserver {
   /** Warps that a barrier of their block has just let go on. */
   barrierCompleted(block: BlockState, released: readonly WarpState[]): void;
   clusterCompleted(cluster: ClusterState): void;
+  /** The lanes of the running warp have synchronised. */
+  warpSynchronized(): void;
+  /** The running warp has executed a fence of at least device scope. */
+  fenced(): void;
   /** The running warp has made its memory visible to whoever waits for it. */
   released(): void;
 }

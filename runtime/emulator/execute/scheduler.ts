@@ -195,10 +195,14 @@ class Scheduler {
         yielded: false,
         waitFailed: false,
         clusterPhase: -1,
+        warpSync: 0,
+        blockSync: 0,
       })),
       barriers: new Map(),
       cluster,
       extras: new Map(),
+      gridSync: 0,
+      fenced: false,
     };
     for (const warp of block.warps) {
       this.#writeHeader(block, warp, localBase + warp.index * WARP * localBytes);
@@ -370,4 +374,3 @@ function abortError(error: KernelAbort, call: string): CudaError {
       return cudaError("CUDA_ERROR_LAUNCH_FAILED", call, error.message);
   }
 }
-

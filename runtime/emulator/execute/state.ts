@@ -16,6 +16,9 @@ export interface WarpState {
   waitFailed: boolean;
   /** Phase of the cluster barrier it arrived at; -1 before the first arrival. */
   clusterPhase: number;
+  /** When it last synchronised with its own lanes, and with its block. */
+  warpSync: number;
+  blockSync: number;
 }
 
 export interface BarrierState {
@@ -44,6 +47,9 @@ export interface BlockState {
   readonly cluster: ClusterState;
   /** Extras of asynchronous copies and the sanitiser hang on the block. */
   readonly extras: Map<object, unknown>;
+  /** When it last learnt of what other blocks did, and when it last fenced its own writes. */
+  gridSync: number;
+  fenced: boolean;
 }
 
 export interface ClusterState {

@@ -118,6 +118,7 @@ export class Operation {
    * waited for, possibly for ever.
    */
   checkMembers(warp: number, mask: number, members: number): void {
+    this.machine.sanitizer?.warpSynchronized();
     const expected = members & this.alive(warp);
     if (expected === mask) return;
     const missing = expected & ~mask;

@@ -3,17 +3,9 @@ import { arriveOnly } from "../execute/barriers.ts";
 import type { Machine } from "../execute/machine.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
-import { nothing, trap } from "./control-operations.ts";
+import { callBuiltin, fence, nothing, trap } from "./control-operations.ts";
 import { type Handler, Operation } from "./operation.ts";
-import {
-  activeMask,
-  elect,
-  match,
-  reduce,
-  shuffle,
-  vote,
-  warpSync,
-} from "./warp-operations.ts";
+import { activeMask, elect, match, reduce, shuffle, vote, warpSync } from "./warp-operations.ts";
 
 type Factory = (op: Operation) => Handler;
 
@@ -24,11 +16,12 @@ const FACTORIES: Readonly<Record<string, Factory>> = {
   redux: reduce,
   activemask: activeMask,
   elect,
+  call: callBuiltin,
   trap,
   brkpt: trap,
   nanosleep: nothing,
-  membar: nothing,
-  fence: nothing,
+  membar: fence,
+  fence,
   griddepcontrol: nothing,
   setmaxnreg: nothing,
 };

@@ -87,9 +87,7 @@ export function match(op: Operation): Handler {
   const row = wide ? op.row(source) >> 2 : 0;
   const { i32 } = op.machine;
   const key = (warp: number, lane: number): string | number =>
-    wide
-      ? `${low(warp, lane)},${i32[(warp >> 2) + row + 2 * lane + 1] ?? 0}`
-      : low(warp, lane);
+    wide ? `${low(warp, lane)},${i32[(warp >> 2) + row + 2 * lane + 1] ?? 0}` : low(warp, lane);
   const members = op.uniform(op.operand(2));
   return (warp, mask) => {
     op.checkMembers(warp, mask, members(warp, mask));

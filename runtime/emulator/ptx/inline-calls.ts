@@ -11,7 +11,7 @@ import { typeBytes } from "./ptx.ts";
 import { unsupported } from "./operands.ts";
 
 /** Device functions that exist in no module: the emulator itself answers them. */
-const BUILTINS = new Set(["vprintf", "__assertfail"]);
+const BUILTINS = new Set(["vprintf", "__assertfail", "cudaGraphSetConditional"]);
 
 /**
  * A kernel with its calls replaced by the bodies they call, and the `.param` variables of those
@@ -101,7 +101,7 @@ class Inliner {
     const callee = this.#module.functions.get(target.name);
     if (callee === undefined) {
       if (!BUILTINS.has(target.name)) throw unsupported(call, `${target.name} has no body here`);
-      const values = args.map((arg) => this.#slot(asVariable(arg, call), 0, 8, call));
+      const values = args.map((arg) => this.#stored(asVariable(arg, call), call));
       const items = values.map((reg): Operand => ({ kind: "reg", reg }));
       this.#instructions.push({ ...call, operands: [target, { kind: "list", items }] });
       for (const result of results) {
@@ -147,6 +147,13 @@ class Inliner {
         this.#instructions.push(move(instruction, item.reg, slotOperand));
       }
     }
+  }
+
+  /** The register that holds what was stored at the start of a call parameter. */
+  #stored(variable: Variable, call: Instruction): Register {
+    const slot = this.#slots.get(variable)?.get(0);
+    if (slot === undefined) throw unsupported(call, `${variable.name} is passed without a value`);
+    return slot.register;
   }
 
   #slot(variable: Variable, offset: number, bytes: number, user: Instruction): Register {

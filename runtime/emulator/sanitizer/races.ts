@@ -1,0 +1,209 @@
+/**
+ * Are two accesses ordered? Every access is tagged with who made it and when; every thread knows
+ * when it last synchronised with its warp, its block and its grid. An access is ordered before
+ * another one if the latter's thread synchronised, at the right level, after it. That takes
+ * every synchronisation to be with everybody, so races may go unseen where unrelated barriers
+ * hide them, but what is ordered is never called a race.
+ */
+import { threadOf } from "../execute/machine.ts";
+import type { BlockState, LaunchState, WarpState } from "../execute/state.ts";
+import type { Work } from "../driver/work-queue.ts";
+import { WARP } from "../layout.ts";
+import { type AccessTags, SEVERAL_BLOCKS, SEVERAL_LANES, SEVERAL_WARPS, STRONG } from "./shadow.ts";
+
+export type AccessKind = "read" | "write";
+
+/** What an access met that it should not have. */
+export interface Conflict {
+  readonly kind: "race" | "stream-race";
+  readonly other: string;
+  readonly otherKind: AccessKind;
+}
+
+/** The accessing thread and what it has synchronised with. */
+export interface Accessor {
+  readonly launch: LaunchState;
+  readonly block: BlockState;
+  readonly warp: WarpState;
+}
+
+export class RaceDetector {
+  /** Time now: counts releases. */
+  time = 1;
+  /** First warp number of the running launch. */
+  #first = 1;
+  #next = 1;
+  #warpsPerBlock = 1;
+  #launch: LaunchState | undefined;
+  #unordered: readonly Work[] = [];
+
+  /** Numbers the warps of a launch (or one for a copy); `unordered` is finished work beside it. */
+  begin(work: Work, warps: number, unordered: readonly Work[], launch?: LaunchState): void {
+    this.#first = this.#next;
+    this.#next += warps;
+    work.actors = [this.#first, this.#next];
+    this.#unordered = unordered.filter(({ actors }) => actors[1] > actors[0]);
+    this.#launch = launch;
+    this.#warpsPerBlock = launch?.warpsPerBlock ?? 1;
+    this.time++;
+  }
+
+  /** True when the numbers are used up and all tags must be forgotten. */
+  get exhausted(): boolean {
+    return this.#next > 2 ** 25 || this.time > 2 ** 30;
+  }
+
+  restart(): void {
+    this.#next = 1;
+    this.time = 1;
+  }
+
+  identity(block: BlockState, warp: WarpState, lane: number): number {
+    return (this.#first + block.linear * this.#warpsPerBlock + warp.index) * 64 + lane;
+  }
+
+  /** The one identity of a copy. */
+  get copyIdentity(): number {
+    return this.#first * 64;
+  }
+
+  /** Checks and tags [from, to) for one thread. Gives the first conflict. */
+  access(
+    tags: AccessTags,
+    from: number,
+    to: number,
+    kind: AccessKind,
+    strong: boolean,
+    who: Accessor,
+    lane: number,
+  ): Conflict | undefined {
+    const { block, warp } = who;
+    const me = this.identity(block, warp, lane);
+    const { writers, writeTimes, readers, readTimes } = tags;
+    const stamp = strong ? this.time + STRONG : this.time;
+    let conflict: Conflict | undefined;
+    const last = (to - 1) >> tags.grain;
+    for (let at = from >> tags.grain; at <= last; at++) {
+      const writer = writers[at] ?? 0;
+      if (writer !== 0 && writer !== me) {
+        const time = writeTimes[at] ?? 0;
+        if (!(strong && time >= STRONG) && !this.#isOrdered(writer, time, who, lane)) {
+          conflict ??= this.#conflict(writer, "write");
+        }
+      }
+      const reader = readers[at] ?? 0;
+      if (kind === "write") {
+        if (reader !== 0 && reader !== me) {
+          const time = readTimes[at] ?? 0;
+          if (!(strong && time >= STRONG) && !this.#isOrdered(reader, time, who, lane)) {
+            conflict ??= this.#conflict(reader, "read");
+          }
+        }
+        writers[at] = me;
+        writeTimes[at] = stamp;
+        if (reader !== 0) readers[at] = 0;
+      } else if (reader === me || reader === 0) {
+        readers[at] = me;
+        readTimes[at] = stamp;
+      } else {
+        const time = readTimes[at] ?? 0;
+        if (this.#isOrdered(reader, time, who, lane)) {
+          readers[at] = me;
+          readTimes[at] = stamp;
+        } else {
+          readers[at] = this.#merged(reader, me);
+          // Plain beats strong: the word has been read in a way that can race.
+          readTimes[at] = time >= STRONG ? stamp : this.time;
+        }
+      }
+    }
+    return conflict;
+  }
+
+  #isOrdered(other: number, stamp: number, { block, warp }: Accessor, lane: number): boolean {
+    const time = stamp >= STRONG ? stamp - STRONG : stamp;
+    const number = Math.floor(other / 64);
+    const otherLane = other & 63;
+    if (number < this.#first) {
+      return this.#unordered.length === 0 || this.#unorderedWork(number) === undefined;
+    }
+    if (otherLane === SEVERAL_BLOCKS) return time < block.gridSync;
+    const index = number - this.#first;
+    if (Math.floor(index / this.#warpsPerBlock) !== block.linear) return time < block.gridSync;
+    if (otherLane === SEVERAL_WARPS) return time < warp.blockSync;
+    if (index % this.#warpsPerBlock !== warp.index) return time < warp.blockSync;
+    return otherLane === lane || time < warp.warpSync;
+  }
+
+  #unorderedWork(number: number): Work | undefined {
+    return this.#unordered.find(({ actors }) => number >= actors[0] && number < actors[1]);
+  }
+
+  /** An identity that stands for two readers. */
+  #merged(a: number, b: number): number {
+    const [first, second] = [Math.floor(a / 64), Math.floor(b / 64)];
+    if (first === second) {
+      const level = Math.max(a & 63, SEVERAL_LANES);
+      return first * 64 + level;
+    }
+    const blockOf = (number: number): number =>
+      number < this.#first ? -1 : Math.floor((number - this.#first) / this.#warpsPerBlock);
+    const sameBlock = blockOf(first) === blockOf(second) && (a & 63) !== SEVERAL_BLOCKS;
+    return second * 64 + (sameBlock ? SEVERAL_WARPS : SEVERAL_BLOCKS);
+  }
+
+  #conflict(other: number, otherKind: AccessKind): Conflict {
+    const number = Math.floor(other / 64);
+    const lane = other & 63;
+    if (number < this.#first) {
+      const work = this.#unorderedWork(number);
+      return { kind: "stream-race", other: work?.label ?? "other work", otherKind };
+    }
+    const launch = this.#launch;
+    if (launch === undefined) return { kind: "race", other: "another copy", otherKind };
+    if (lane === SEVERAL_BLOCKS) return { kind: "race", other: "several blocks", otherKind };
+    const index = number - this.#first;
+    const linear = Math.floor(index / this.#warpsPerBlock);
+    const warp = index % this.#warpsPerBlock;
+    const { x, y } = launch.config.grid;
+    const block = `block (${linear % x}, ${Math.floor(linear / x) % y}, ${Math.floor(linear / (x * y))})`;
+    if (lane === SEVERAL_WARPS)
+      return { kind: "race", other: `several warps of ${block}`, otherKind };
+    if (lane === SEVERAL_LANES) {
+      return { kind: "race", other: `several lanes of warp ${warp} of ${block}`, otherKind };
+    }
+    const thread = threadOf(launch, { index: warp } as WarpState, lane % WARP);
+    return { kind: "race", other: `thread (${thread.join(", ")}) of ${block}`, otherKind };
+  }
+
+  /** Tags a range for a copy, and tells of kernels or copies beside it that touch the same bytes. */
+  copyAccess(tags: AccessTags, from: number, to: number, kind: AccessKind): Conflict | undefined {
+    let conflict: Conflict | undefined;
+    const { writers, writeTimes, readers, readTimes } = tags;
+    const last = (to - 1) >> tags.grain;
+    const first = from >> tags.grain;
+    if (this.#unordered.length > 0) {
+      for (let at = first; at <= last && conflict === undefined; at++) {
+        const writer = writers[at] ?? 0;
+        const reader = kind === "write" ? (readers[at] ?? 0) : 0;
+        for (const [other, otherKind] of [
+          [writer, "write"],
+          [reader, "read"],
+        ] as const) {
+          const work = other === 0 ? undefined : this.#unorderedWork(Math.floor(other / 64));
+          if (work !== undefined)
+            conflict ??= { kind: "stream-race", other: work.label, otherKind };
+        }
+      }
+    }
+    if (kind === "write") {
+      writers.fill(this.copyIdentity, first, last + 1);
+      writeTimes.fill(this.time, first, last + 1);
+      readers.fill(0, first, last + 1);
+    } else {
+      readers.fill(this.copyIdentity, first, last + 1);
+      readTimes.fill(this.time, first, last + 1);
+    }
+    return conflict;
+  }
+}

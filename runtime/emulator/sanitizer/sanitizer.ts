@@ -1,0 +1,203 @@
+/** Watches every access of kernels and copies, and the order between them. */
+import type { Allocation, DeviceMemory } from "../driver/device-memory.ts";
+import type { Work } from "../driver/work-queue.ts";
+import type { Counters } from "../execute/counters.ts";
+import type { CheckFactory } from "../execute/kernel.ts";
+import type { Machine } from "../execute/machine.ts";
+import type { RunObserver } from "../execute/run-observer.ts";
+import type { BlockState, ClusterState, LaunchState, WarpState } from "../execute/state.ts";
+import { WARP } from "../layout.ts";
+import { accessCheck } from "./access-check.ts";
+import { type Conflict, RaceDetector } from "./races.ts";
+import { Shadow } from "./shadow.ts";
+
+export class Sanitizer implements RunObserver {
+  readonly machine: Machine;
+  readonly memory: DeviceMemory;
+  readonly counters: Counters;
+  readonly races = new RaceDetector();
+  readonly check: CheckFactory;
+  readonly #shadows = new WeakMap<Allocation, Shadow>();
+  readonly #tagged = new Set<Shadow>();
+  /** Shared and local windows, by slot: blocks that follow one another reuse them. */
+  readonly #shared = new Map<number, Shadow>();
+  readonly #local = new Map<number, Shadow>();
+  /** When memory was last released through a word, by linear address. */
+  readonly #releases = new Map<number, number>();
+  #copyLabel = "copy";
+
+  constructor(machine: Machine, memory: DeviceMemory, counters: Counters) {
+    this.machine = machine;
+    this.memory = memory;
+    this.counters = counters;
+    this.check = (site, context) => accessCheck(this, site.instruction, context);
+  }
+
+  allocated(allocation: Allocation): void {
+    this.#shadows.set(allocation, new Shadow(allocation.bytes));
+  }
+
+  shadowOf(allocation: Allocation): Shadow {
+    let shadow = this.#shadows.get(allocation);
+    if (shadow === undefined) {
+      shadow = new Shadow(allocation.bytes);
+      this.#shadows.set(allocation, shadow);
+    }
+    this.#tagged.add(shadow);
+    return shadow;
+  }
+
+  sharedShadow(block: BlockState): Shadow {
+    return windowOf(this.#shared, block.slot, block.sharedBytes);
+  }
+
+  localShadow(block: BlockState, bytesPerThread: number): Shadow {
+    return windowOf(this.#local, block.slot, block.warps.length * WARP * bytesPerThread);
+  }
+
+  launchBegins(launch: LaunchState, work: Work, unordered: readonly Work[]): void {
+    if (this.races.exhausted) {
+      for (const shadow of this.#tagged) shadow.existingTags?.clear();
+      this.races.restart();
+    }
+    const { grid } = launch.config;
+    const warps = grid.x * grid.y * grid.z * launch.warpsPerBlock;
+    this.races.begin(work, warps, unordered, launch);
+    this.#releases.clear();
+  }
+
+  copyBegins(work: Work, unordered: readonly Work[]): void {
+    this.#copyLabel = work.label;
+    this.races.begin(work, 1, unordered);
+  }
+
+  blockBegins(_launch: LaunchState, block: BlockState): void {
+    const shared = this.#shared.get(block.slot);
+    if (shared?.bytes === block.sharedBytes) {
+      shared.reset();
+      shared.existingTags?.clear();
+    } else this.#shared.delete(block.slot);
+    this.#local.get(block.slot)?.reset();
+  }
+
+  blockEnds(): void {}
+
+  barrierCompleted(_block: BlockState, released: readonly WarpState[]): void {
+    const now = ++this.races.time;
+    for (const warp of released) {
+      warp.blockSync = now;
+      warp.warpSync = now;
+    }
+  }
+
+  clusterCompleted(cluster: ClusterState): void {
+    const now = ++this.races.time;
+    for (const block of cluster.blocks) {
+      block.gridSync = now;
+      for (const warp of block.warps) {
+        warp.blockSync = now;
+        warp.warpSync = now;
+      }
+    }
+  }
+
+  warpSynchronized(): void {
+    this.machine.position.warp.warpSync = ++this.races.time;
+  }
+
+  fenced(): void {
+    this.machine.position.block.fenced = true;
+  }
+
+  released(): void {
+    this.races.time++;
+  }
+
+  /** The running warp has waited for something another thread released. */
+  acquired(): void {
+    const { block, warp } = this.machine.position;
+    const now = ++this.races.time;
+    warp.blockSync = now;
+    warp.warpSync = now;
+    block.gridSync = now;
+  }
+
+  /** A strong write to a word: what the thread did before is visible to who reads it from there. */
+  releaseThrough(address: number): void {
+    this.#releases.set(address, ++this.races.time);
+  }
+
+  /** A strong read of a word. */
+  acquireThrough(address: number): void {
+    if (this.#releases.has(address)) this.acquired();
+  }
+
+  /** The host, or the driver on its behalf, writes memory; without a label, outside of any order. */
+  hostWrote(base: number, bytes: number, label: string | undefined): void {
+    const allocation = this.memory.at(base);
+    if (allocation === undefined) return;
+    const shadow = this.shadowOf(allocation);
+    const from = base - allocation.base;
+    shadow.written.mark(from, from + bytes);
+    if (label !== undefined) this.#copyTouched(shadow, from, bytes, "write", allocation);
+  }
+
+  hostRead(base: number, bytes: number): void {
+    const allocation = this.memory.at(base);
+    if (allocation === undefined) return;
+    this.#copyTouched(this.shadowOf(allocation), base - allocation.base, bytes, "read", allocation);
+  }
+
+  /** A copy within the machine's memory: what was never written stays so at its new place. */
+  copied(from: number, to: number, bytes: number): void {
+    const [source, target] = [this.memory.at(from), this.memory.at(to)];
+    if (source === undefined || target === undefined) return;
+    const [a, b] = [this.shadowOf(source), this.shadowOf(target)];
+    this.#copyTouched(a, from - source.base, bytes, "read", source);
+    this.#copyTouched(b, to - target.base, bytes, "write", target);
+    b.written.copyFrom(a.written, from - source.base, to - target.base, bytes);
+  }
+
+  #copyTouched(
+    shadow: Shadow,
+    from: number,
+    bytes: number,
+    kind: "read" | "write",
+    allocation: Allocation,
+  ): void {
+    const tags = shadow.existingTags;
+    if (tags === undefined || bytes === 0) return;
+    const conflict = this.races.copyAccess(tags, from, from + bytes, kind);
+    if (conflict !== undefined) this.#reportCopy(conflict, kind, allocation);
+  }
+
+  #reportCopy(conflict: Conflict, kind: "read" | "write", allocation: Allocation): void {
+    const verb = kind === "read" ? "reads" : "writes";
+    const other = conflict.otherKind === "read" ? "reads" : "writes";
+    this.machine.findings.add({
+      kind: "stream-race",
+      message: `${this.#copyLabel} ${verb} ${describe(allocation)}, which ${conflict.other} ${other} with nothing to order them`,
+      kernel: conflict.other.replace(/^kernel /, ""),
+      file: null,
+      line: null,
+      ptxLine: null,
+      block: null,
+      thread: null,
+    });
+  }
+}
+
+function windowOf(windows: Map<number, Shadow>, slot: number, bytes: number): Shadow {
+  let shadow = windows.get(slot);
+  if (shadow === undefined || shadow.bytes !== bytes) {
+    shadow = new Shadow(bytes);
+    windows.set(slot, shadow);
+  }
+  return shadow;
+}
+
+/** `allocation 3 (400 bytes)`, or the name of a variable. */
+export function describe(allocation: Allocation): string {
+  if (allocation.name !== undefined) return `variable ${allocation.name}`;
+  return `allocation ${allocation.number} (${allocation.bytes} bytes of ${allocation.kind} memory)`;
+}
