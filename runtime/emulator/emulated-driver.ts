@@ -145,7 +145,8 @@ class EmulatedDriver implements InstrumentedDriver {
       // A fault has been reported where it happened.
     }
     for (const { kind, bytes, number } of device.memory.live()) {
-      if (kind === "variable" || device.sanitizer === undefined) continue;
+      // A lost context takes no frees, so nobody could have given anything back.
+      if (kind === "variable" || device.sanitizer === undefined || device.isLost) continue;
       device.findings.add({
         kind: "leak",
         message: `allocation ${number} of ${bytes} bytes of ${kind} memory was never freed`,

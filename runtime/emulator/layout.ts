@@ -114,13 +114,18 @@ export function tagged(linear: number): number {
   return GLOBAL_TAG * 2 ** 32 + linear;
 }
 
+/** Warp instructions (of loops) a warp executes before another one gets a turn. */
+export const SLICE = 200_000;
+
 /** What a warp's run function answers. */
 export const STATUS = {
   done: 0,
   /** At a barrier of the block. */
   barrier: 1,
-  /** Out of fuel, or waiting for memory to change. */
+  /** Out of fuel. */
   yielded: 2,
+  /** In a loop that waits for memory to change. */
+  spinning: 4,
   /** The divergence stack is full. */
   stackOverflow: 3,
 } as const;

@@ -15,7 +15,7 @@ import { type FunctionData, type ModuleData, readImage } from "./loaded-module.t
 import type { Work } from "./work-queue.ts";
 
 const DEFAULT_MEMORY = 2 ** 30;
-const DEFAULT_FUEL = 2_000_000_000;
+const DEFAULT_FUEL = 1_000_000_000;
 export const STATIC_SHARED_LIMIT = 49152;
 
 /** Most shared memory a block may have, by compute capability. */
@@ -49,6 +49,11 @@ export class EmulatedDevice {
       this.machine.sanitizer = this.sanitizer;
     }
     this.machine.setCondition = (handle, value) => this.conditions.set(handle, value);
+  }
+
+  /** True when a kernel has lost the context. */
+  get isLost(): boolean {
+    return this.#fault !== undefined;
   }
 
   /** Throws what a bad kernel left behind, as every call on a lost context does. */

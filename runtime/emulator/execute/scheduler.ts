@@ -1,14 +1,14 @@
 /** Runs the blocks of a launch: which warp goes next, and when nothing can go on. */
 import { type CudaError, cudaError } from "../../driver/check.ts";
-import { HEADER, LAUNCH, NEVER, PARAM_BASE, STATUS, WARP } from "../layout.ts";
+import { HEADER, LAUNCH, NEVER, PARAM_BASE, SLICE, STATUS, WARP } from "../layout.ts";
 import { arriveAndWait, describeWaiting, warpEnded } from "./barriers.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelAbort, type Machine } from "./machine.ts";
 import { Random } from "./random.ts";
 import type { BlockState, ClusterState, LaunchState, WarpState } from "./state.ts";
 
-/** Warp instructions (of loops) a warp executes before another one gets a turn. */
-const SLICE = 200_000;
+/** Turns in a row in which every warp did nothing but wait before they wait for ever. */
+const PATIENCE = 20_000;
 /** Shared windows start at multiples of this, as swizzled layouts count on. */
 const SHARED_ALIGN = 1024;
 
@@ -38,6 +38,7 @@ class Scheduler {
   readonly #freeSlots: number[] = [];
   #slots = 0;
   #fuelUsed = 0;
+  #waitingTurns = 0;
 
   constructor(machine: Machine, launch: LaunchState, options: LaunchOptions) {
     this.#machine = machine;
@@ -269,20 +270,27 @@ class Scheduler {
     const machine = this.#machine;
     const { i32 } = machine;
     i32[(warp.base + HEADER.fuel) >> 2] = SLICE;
+    this.#waitingTurns++;
     warp.waitFailed = false;
     machine.current = { launch: this.#launch, block, warp };
     try {
       const status = this.#kernel.run(warp.base);
       switch (status) {
         case STATUS.done:
+          this.#waitingTurns = 0;
           warp.status = "done";
           machine.sanitizer?.released();
           warpEnded(machine, this.#kernel, block);
           break;
         case STATUS.barrier:
+          this.#waitingTurns = 0;
           arriveAndWait(machine, this.#kernel, warp);
           break;
+        case STATUS.spinning:
+          warp.yielded = true;
+          break;
         case STATUS.yielded:
+          this.#waitingTurns = 0;
           warp.yielded = true;
           this.#fuelUsed += SLICE - (i32[(warp.base + HEADER.fuel) >> 2] ?? 0);
           break;
@@ -306,10 +314,14 @@ class Scheduler {
   }
 
   #checkFuel(unit: ClusterState): void {
-    if (this.#fuelUsed <= this.#options.fuel) return;
+    const warps = this.#launch.warpsPerBlock * this.#slots;
+    const isWaiting = this.#waitingTurns > PATIENCE + 100 * warps;
+    if (this.#fuelUsed <= this.#options.fuel && !isWaiting) return;
     const block = unit.blocks[0];
     const warp = block?.warps.find(({ status }) => status === "ready");
-    const message = `the kernel was stopped after ${this.#options.fuel} warp instructions of loops`;
+    const message = isWaiting
+      ? "the kernel was stopped: all that runs waits in loops for memory to change, and nothing changes it"
+      : `the kernel was stopped after ${this.#options.fuel} warp instructions of loops`;
     this.#reportAt("fuel", message, block, warp);
     throw cudaError("CUDA_ERROR_LAUNCH_TIMEOUT", `kernel ${this.#launch.kernelName}`, message);
   }

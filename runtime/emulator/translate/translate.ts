@@ -27,6 +27,7 @@ import {
   CONSTANT_ROWS,
   HEADER,
   NEVER,
+  SLICE,
   STACK_DEPTH,
   STACK_ENTRY,
   STATUS,
@@ -305,8 +306,10 @@ interface DispatcherParts {
   body(block: number, state: WarpLocals): void;
 }
 
-/** Loops that watch memory change pay this many times their length, so that others get a turn. */
-const SPIN_COST = 100;
+/** Rounds of a loop that watches memory change before somebody else gets a turn. */
+const SPIN_ROUNDS = 8;
+/** Retries of atomics cost more than they seem, because a lock may be held by somebody waiting. */
+const RETRY_COST = 20;
 
 class Dispatcher {
   readonly #f: FunctionBuilder;
@@ -431,16 +434,20 @@ class Dispatcher {
     const f = this.#f;
     f.set(this.#pc, target);
     if (target <= from.index) {
-      f.set(this.#fuel, i32.sub(this.#fuel, this.#loopCost(target, from.index)));
-      f.if(i32.leS(this.#fuel, 0), () => this.#save(STATUS.yielded));
+      const { cost, status } = this.#loop(target, from.index);
+      f.set(this.#fuel, i32.sub(this.#fuel, cost));
+      f.if(i32.leS(this.#fuel, 0), () => this.#save(status));
     }
     f.br(top);
   }
 
-  #loopCost(first: number, last: number): number {
+  #loop(first: number, last: number): { readonly cost: number; readonly status: number } {
     const body = this.#blocks.slice(first, last + 1).flatMap((block) => block.instructions);
     const length = body.length + last - first + 1;
-    return body.some(watchesMemory) ? SPIN_COST * length : length;
+    if (body.some(watchesMemory)) {
+      return { cost: Math.ceil(SLICE / SPIN_ROUNDS), status: STATUS.spinning };
+    }
+    return { cost: length * (body.some(retries) ? RETRY_COST : 1), status: STATUS.yielded };
   }
 
   #terminator(block: Block, terminator: Terminator, top: Label): void {
@@ -538,18 +545,15 @@ function watchesMemory({ parts }: Instruction): boolean {
   switch (parts[0]) {
     case "ld":
       return parts.includes("volatile") || parts.includes("acquire") || parts.includes("relaxed");
-    case "atom":
-      return (
-        parts.includes("cas") ||
-        parts.includes("exch") ||
-        parts.includes("or") ||
-        parts.includes("add")
-      );
     case "mbarrier":
-      return true;
+      return parts.includes("try_wait") || parts.includes("test_wait");
     case "nanosleep":
       return true;
     default:
       return false;
   }
+}
+
+function retries({ parts }: Instruction): boolean {
+  return parts[0] === "atom" && (parts.includes("cas") || parts.includes("exch"));
 }
