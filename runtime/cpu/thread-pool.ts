@@ -51,6 +51,9 @@ const words = {
   scratchStride: control.scratchStride / 4,
 } as const;
 
+/** Compiled once for the process: engines optimise a module's hot functions, for all its instances. */
+let compiled: WebAssembly.Module | undefined;
+
 export type KernelExports = Readonly<Record<string, (...args: number[]) => number>>;
 
 /**
@@ -78,7 +81,8 @@ export class ThreadPool {
    * @throws HydrantError `executor/worker` when a thread cannot start.
    */
   static async start(memory: WebAssembly.Memory, threads: number): Promise<ThreadPool> {
-    const module = new WebAssembly.Module(kernelModule());
+    compiled ??= new WebAssembly.Module(kernelModule());
+    const module = compiled;
     const pool = new ThreadPool(memory, module, threads);
     const ready: Promise<void>[] = [];
     for (let thread = 1; thread < threads; thread++) {

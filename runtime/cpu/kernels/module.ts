@@ -73,7 +73,8 @@ const spinRounds = 8_000;
 /** A thread that waits longer than this gives the program up: another one died. */
 const patienceNanoseconds = 60_000_000_000n;
 
-let encoded: Uint8Array | undefined;
+/** Size limits of the memory the module imports, in 64 KiB pages. */
+export const memoryLimits = { initial: 1, maximum: 65_536, shared: true } as const;
 
 /**
  * The module with every kernel, over an imported shared memory `env.memory`. Besides the kernels it
@@ -84,14 +85,6 @@ let encoded: Uint8Array | undefined;
  * - `check_finite_{dtype}` (see `addCheckFinite`).
  */
 export function kernelModule(): Uint8Array {
-  encoded ??= build();
-  return encoded;
-}
-
-/** Size limits of the memory the module imports, in 64 KiB pages. */
-export const memoryLimits = { initial: 1, maximum: 65_536, shared: true } as const;
-
-function build(): Uint8Array {
   const m = new ModuleBuilder();
   m.importMemory("env", "memory", memoryLimits);
   const currentRecord = m.global("i32", 0);
