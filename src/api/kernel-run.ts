@@ -9,6 +9,7 @@ import type {
 } from "../../runtime/driver/instrumented-driver.ts";
 import type { KernelArg } from "../../runtime/driver/kernel-args.ts";
 import type { CompiledModule } from "../../runtime/nvrtc/compile.ts";
+import type { CompileError } from "../../runtime/nvrtc/compile-error.ts";
 import type { Nvrtc } from "../../runtime/nvrtc/nvrtc.ts";
 import { HydrantError } from "../util/errors.ts";
 import { bytesPerElement, initialBytes, type KernelRunArg } from "./kernel-arg.ts";
@@ -225,6 +226,7 @@ async function compileFile(
   options: KernelRunOptions,
 ): Promise<CompiledModule> {
   const { compileCuda } = await import("../../runtime/nvrtc/compile.ts");
+  const { CompileError } = await import("../../runtime/nvrtc/compile-error.ts");
   const { KernelCache } = await import("../../runtime/nvrtc/cache.ts");
   const { preludeHeaders } = await import("../../runtime/nvrtc/prelude.ts");
   const { HOST_HEADERS } = await import("../../runtime/nvrtc/host-headers.ts");
@@ -234,20 +236,41 @@ async function compileFile(
   const folders = fromDisk
     ? [dirname(resolve(options.fileName)), ...toolkitIncludes(nvrtc.version.major)]
     : [];
-  return compileCuda(
-    nvrtc,
-    {
-      source: options.source,
-      name: options.fileName,
-      arch,
-      headers,
-      nameExpressions: [options.entry],
-      ...(options.defines === undefined ? {} : { defines: options.defines }),
-      options: folders.map((folder) => `--include-path=${folder}`),
-    },
+  const request = {
+    source: options.source,
+    name: options.fileName,
+    arch,
+    headers,
+    nameExpressions: [options.entry],
+    ...(options.defines === undefined ? {} : { defines: options.defines }),
+    options: folders.map((folder) => `--include-path=${folder}`),
+  };
+  try {
     // The key of an entry does not cover files on disk.
-    fromDisk ? undefined : new KernelCache(),
-  );
+    return compileCuda(nvrtc, request, fromDisk ? undefined : new KernelCache());
+  } catch (error) {
+    throw error instanceof CompileError ? (unknownEntry(error, options) ?? error) : error;
+  }
+}
+
+/** NVRTC looks a name up in a file of its own making; what it says of it there helps nobody. */
+function unknownEntry(
+  error: CompileError,
+  { source, entry, fileName }: KernelRunOptions,
+): HydrantError | undefined {
+  if (!error.log.startsWith("__nv_name_map")) return undefined;
+  const kernels = source
+    .replace(/__launch_bounds__\s*\([^)]*\)/g, "")
+    .matchAll(/__global__[^;{(]*?(\w+)\s*\(/g);
+  const names = [...new Set([...kernels].map(([, name]) => name))].join(", ");
+  return new HydrantError("kernel/entry", `There is no kernel "${entry}" in this file.`, {
+    path: fileName,
+    hint:
+      names === ""
+        ? "It declares no __global__ function."
+        : `Its kernels are ${names}; a template needs its arguments: name<float, 4>.`,
+    cause: error,
+  });
 }
 
 /** Headers of an installed toolkit, if of the same major version: others do not compile. */

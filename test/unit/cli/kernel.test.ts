@@ -116,6 +116,20 @@ __global__ void k(float* x, float s, long long n, unsigned char b) {
     ).rejects.toThrow("k<3> takes 4 arguments of 8, 4, 8, 1 bytes; 1 of 8 bytes were given.");
   });
 
+  it("lists the kernels of a file that lacks the one asked for", async () => {
+    const attempt = run(
+      cuda(`${SOURCE}extern "C" __global__ void __launch_bounds__(32) other() {}\n`),
+      ...["--entry", "nope", ...SHAPE, "--arch", "sm_80", "--device", "cuda"],
+      ...["--define", "SCALE=2"],
+    );
+    await expect(attempt).rejects.toThrow(
+      expect.objectContaining({
+        code: "kernel/entry",
+        hint: "Its kernels are k, other; a template needs its arguments: name<float, 4>.",
+      }) as Error,
+    );
+  });
+
   it("shows log, source and command of a failed compilation", async () => {
     const attempt = run(
       cuda('extern "C" __global__ void k(float* x) {\n  y[0] = 1;\n}\n'),
