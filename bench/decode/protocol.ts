@@ -24,7 +24,7 @@ export interface GenerateWork {
   /** Token ids of each prompt, with BOS where the model wants one. */
   readonly prompts: readonly (readonly number[])[];
   readonly newTokens: number;
-  /** No further prompt is begun after this time; the first always runs. */
+  /** After this time no further prompt is begun, and an engine that can ends the one it is at. */
   readonly mostMs: number;
   /** The prompts are repeated until this time has passed: fast engines need it for a steady figure. */
   readonly leastMs: number;
@@ -43,6 +43,8 @@ export interface Run {
   /** Index in the work's prompts. */
   readonly prompt: number;
   readonly tokens: readonly number[];
+  /** Ended by the work's time, before all tokens were there. */
+  readonly cut?: boolean;
   /** From the call to the first new token being decided. */
   readonly promptMs: number;
   /** Rate of the tokens after that. */
@@ -73,10 +75,13 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-/** Continues the prompts one after the other, as often as the work's times say. */
+/**
+ * Continues the prompts one after the other, as often as the work's times say.
+ * @param continuePrompt its deadline is a time of `performance.now()`.
+ */
 export async function runPrompts(
   { prompts, mostMs, leastMs }: GenerateWork,
-  continuePrompt: (tokens: readonly number[]) => Promise<Omit<Run, "prompt">>,
+  continuePrompt: (tokens: readonly number[], deadline: number) => Promise<Omit<Run, "prompt">>,
 ): Promise<Run[]> {
   const runs: Run[] = [];
   const begin = performance.now();
@@ -85,7 +90,7 @@ export async function runPrompts(
     const elapsed = performance.now() - begin;
     const once = runs.length >= prompts.length;
     if (runs.length > 0 && (elapsed > mostMs || (once && elapsed > leastMs))) return runs;
-    runs.push({ prompt, ...(await continuePrompt(prompts[prompt] ?? [])) });
+    runs.push({ prompt, ...(await continuePrompt(prompts[prompt] ?? [], begin + mostMs)) });
   }
 }
 

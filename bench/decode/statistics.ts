@@ -33,14 +33,15 @@ export function perStep(runs: readonly Run[], what: "stepMs" | "tokensPerStep"):
 
 /**
  * Index of the first difference of each text from the reference's of the same prompt; undefined where
- * they are equal.
+ * they are equal, as far as a text that was cut goes.
  */
 export function firstDifferences(
   runs: readonly Run[],
   reference: readonly (readonly number[])[],
 ): (number | undefined)[] {
-  return runs.map(({ prompt, tokens }) => {
-    const expected = reference[prompt] ?? [];
+  return runs.map(({ prompt, tokens, cut }) => {
+    const whole = reference[prompt] ?? [];
+    const expected = cut === true ? whole.slice(0, tokens.length) : whole;
     const length = Math.max(tokens.length, expected.length);
     for (let i = 0; i < length; i++) if (tokens[i] !== expected[i]) return i;
     return undefined;

@@ -18,7 +18,15 @@ export interface LlamaCppConfiguration {
   readonly loop: "package" | "native";
 }
 
-type Continue = (prompt: readonly number[], newTokens: number) => Promise<Continuation>;
+/** Threads that wait for each other on a busy machine can take seconds per token: see `deadline`. */
+type Continue = (
+  prompt: readonly number[],
+  newTokens: number,
+  deadline: number,
+) => Promise<Continuation>;
+
+/** Even after the deadline: a rate needs some tokens. */
+const leastTokens = 8;
 
 interface Continuation {
   readonly tokens: number[];
@@ -58,12 +66,13 @@ serve(async (json) => {
 });
 
 async function generate(next: Continue, work: GenerateWork): Promise<Run[]> {
-  return runPrompts(work, async (prompt) => {
-    const { tokens, times } = await next(prompt, work.newTokens);
+  return runPrompts(work, async (prompt, deadline) => {
+    const { tokens, times } = await next(prompt, work.newTokens, deadline);
     const decodeMs = times[2] - times[1];
     const steps = tokens.length - 1;
     return {
       tokens,
+      cut: tokens.length < work.newTokens,
       promptMs: times[1] - times[0],
       tokensPerSecond: (1000 * steps) / decodeMs,
       steps,
@@ -77,7 +86,7 @@ function packageLoop(context: LlamaContext): Continue {
   const sequence = context.getSequence();
   // Otherwise it ends at the first end token.
   const options = { temperature: 0, yieldEogToken: true };
-  return async (prompt, newTokens) => {
+  return async (prompt, newTokens, deadline) => {
     await sequence.clearHistory();
     const tokens: number[] = [];
     const begin = performance.now();
@@ -88,6 +97,7 @@ function packageLoop(context: LlamaContext): Continue {
       last = performance.now();
       if (tokens.length === 1) first = last;
       if (tokens.length === newTokens) break;
+      if (last > deadline && tokens.length >= leastTokens) break;
     }
     return { tokens, times: [begin, first, last] };
   };
@@ -112,16 +122,18 @@ async function nativeLoop(
     await native.decodeBatch();
     return native.sampleToken(rows[0] ?? 0, sampler._sampler);
   };
-  return async (prompt, newTokens) => {
+  return async (prompt, newTokens, deadline) => {
     native.removeTokenCellsFromSequence(0, 0, -1);
     const begin = performance.now();
     let token = await decode(0, prompt);
     const first = performance.now();
     const tokens = [token];
-    while (tokens.length < newTokens) {
+    let last = first;
+    while (tokens.length < newTokens && (last < deadline || tokens.length < leastTokens)) {
       token = await decode(prompt.length + tokens.length - 1, [token]);
       tokens.push(token);
+      last = performance.now();
     }
-    return { tokens, times: [begin, first, performance.now()] };
+    return { tokens, times: [begin, first, last] };
   };
 }

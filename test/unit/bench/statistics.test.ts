@@ -50,4 +50,12 @@ describe("figures of the decode benchmark", () => {
     const runs = texts.map((tokens) => run({ tokens, prompt: 1 }));
     expect(firstDifferences(runs, [[7], [1, 2, 3]])).toEqual([undefined, 1, 2, 3]);
   });
+
+  it("compares a text that was cut as far as it goes", () => {
+    const runs = [
+      [1, 2],
+      [1, 9],
+    ].map((tokens) => run({ tokens, cut: true }));
+    expect(firstDifferences(runs, [[1, 2, 3]])).toEqual([undefined, 1]);
+  });
 });
