@@ -1,6 +1,6 @@
 /** Compiles one CUDA kernel, runs it once on the emulator or a GPU, and reports what it saw. */
 import { readdirSync, realpathSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import type { CudaDriver, Device, DevicePtr, Dim3 } from "../../runtime/driver/driver.ts";
 import type {
   Finding,
@@ -309,9 +309,11 @@ function checkArguments(
   );
 }
 
-/** Line tables hold absolute paths; the file the caller named is shown as the caller named it. */
+/** Line tables hold absolute paths: files are shown as they were named, ours as included. */
 function showPath(finding: Finding, fileName: string): Finding {
-  return finding.file !== null && resolve(finding.file) === resolve(fileName)
-    ? { ...finding, file: fileName }
-    : finding;
+  const { file } = finding;
+  if (file === null) return finding;
+  if (resolve(file) === resolve(fileName)) return { ...finding, file: fileName };
+  const ours = file.startsWith(resolve("prelude")) ? relative("", file) : file;
+  return { ...finding, file: ours };
 }

@@ -1,24 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { parseKernelArg, runKernel } from "../../src/index.ts";
 import { fromBf16, fromF16, toBf16, toF16 } from "../../src/ir/float-formats.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
+import { runOne } from "./run-prelude.ts";
 
 if (installedNvrtc().length === 0) describe.skip(NO_NVRTC, () => it("runs the prelude", () => {}));
-
-/** Runs a kernel over `count` elements, one thread each, and returns the first buffer. */
-async function run(body: string, args: readonly string[], count: number): Promise<ArrayBuffer> {
-  const { buffers, findings } = await runKernel({
-    source: `#include "prelude/all.cuh"\nextern "C" __global__ void k(${body}`,
-    fileName: "prelude-test.cu",
-    entry: "k",
-    grid: { x: Math.ceil(count / 256), y: 1, z: 1 },
-    block: { x: 256, y: 1, z: 1 },
-    args: args.map(parseKernelArg),
-    seed: 3,
-  });
-  expect(findings).toEqual([]);
-  return new Uint8Array(buffers[0] ?? []).buffer;
-}
 
 const INDEX = "const int i = blockIdx.x * blockDim.x + threadIdx.x;";
 
@@ -47,7 +32,7 @@ function nearestE4m3(x: number): number {
 describe.skipIf(installedNvrtc().length === 0)("the prelude on the emulator", () => {
   it("decodes every fp8 code", async () => {
     const out = new Float32Array(
-      await run(
+      await runOne(
         `float* y) { ${INDEX} y[i] = to_float(e4m3{static_cast<u8>(i)}); y[i + 256] = to_float(e5m2{static_cast<u8>(i)}); }`,
         ["f32:512:uninit"],
         256,
@@ -59,7 +44,7 @@ describe.skipIf(installedNvrtc().length === 0)("the prelude on the emulator", ()
 
   it("encodes e4m3 to the nearest value, ties to even, saturating", async () => {
     const count = 4096;
-    const buffer = await run(
+    const buffer = await runOne(
       `u8* y, float* x) { ${INDEX}
   // Values around all codes and the ties between them, then ever larger ones.
   float v = to_float(e4m3{static_cast<u8>(i & 0xff)});
@@ -80,7 +65,7 @@ describe.skipIf(installedNvrtc().length === 0)("the prelude on the emulator", ()
 
   it("rounds to bf16 and f16 as the reference does", async () => {
     const count = 8192;
-    const bytes = await run(
+    const bytes = await runOne(
       `u16* y, const float* x, int n) { ${INDEX}
   const float v = x[i] * exp2f(static_cast<float>(i % 40 - 25));
   y[i] = from_float<bf16>(v).bits; y[n + i] = from_float<f16>(v).bits; y[2 * n + i] = pack_bf16(v, x[i]) >> 16;
@@ -102,7 +87,7 @@ describe.skipIf(installedNvrtc().length === 0)("the prelude on the emulator", ()
 
   it("sums and maximises over a warp in one order", async () => {
     const out = new Float32Array(
-      await run(
+      await runOne(
         `float* y, const float* x) { ${INDEX} y[i] = warp_sum(x[i]); y[i + 256] = warp_max(x[i]); }`,
         ["f32:512:uninit", "f32:256:iota"],
         256,
