@@ -1,6 +1,20 @@
+import type { Instruction } from "../ptx/ptx.ts";
 import type { BlockState, ClusterState, LaunchState, WarpState } from "./state.ts";
 
-/** What the sanitiser hears of a run, besides the accesses themselves. */
+/** An access that an operation of the host makes for some lanes of the running warp. */
+export interface OperationAccess {
+  readonly instruction: Instruction;
+  readonly kind: "read" | "write" | "atomic";
+  readonly space: "global" | "shared";
+  readonly lanes: number;
+  /** By lane: linear addresses of global memory, addresses of the shared window. */
+  readonly addresses: Float64Array;
+  readonly bytes: number;
+  /** Alignment asked for, when it is not `bytes`. */
+  readonly align?: number;
+}
+
+/** What the sanitiser hears of a run. */
 export interface RunObserver {
   blockBegins(launch: LaunchState, block: BlockState): void;
   blockEnds(launch: LaunchState, block: BlockState): void;
@@ -13,4 +27,9 @@ export interface RunObserver {
   fenced(): void;
   /** The running warp has made its memory visible to whoever waits for it. */
   released(): void;
+  /** The running warp has waited for something another thread released. */
+  acquired(): void;
+  access(access: OperationAccess): void;
+  /** An asynchronous copy is to write (1) or has written (−1) bytes of a shared window. */
+  pending(block: BlockState, offset: number, bytes: number, change: 1 | -1): void;
 }

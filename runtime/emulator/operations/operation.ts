@@ -1,6 +1,7 @@
 /** What handlers of warp-wide operations are made of. */
 import type { Machine } from "../execute/machine.ts";
-import { HEADER, WARP } from "../layout.ts";
+import type { BlockState } from "../execute/state.ts";
+import { HEADER, tagged, WARP } from "../layout.ts";
 import { unsupported } from "../ptx/operands.ts";
 import type { Instruction, Operand } from "../ptx/ptx.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
@@ -103,6 +104,48 @@ export class Operation {
   uniform(operand: Operand): (warp: number, mask: number) => number {
     const read = this.reader(operand);
     return (warp, mask) => read(warp, firstLane(mask));
+  }
+
+  /**
+   * Reads an address operand of a lane: the shared-window address for shared memory (also of
+   * 64-bit and generic pointers), the linear address for global memory.
+   */
+  address(operand: Operand, space: "global" | "shared"): (warp: number, lane: number) => number {
+    if (operand.kind !== "address") return this.fail("an operand that must be an address");
+    const { base, offset } = operand;
+    if (base === undefined) return this.fail("an absolute address");
+    if ("space" in base) {
+      const at = this.context.offsetOf(base, this.instruction) + offset;
+      return () => at;
+    }
+    const { u32 } = this.machine;
+    const row = this.context.row(base) >> 2;
+    if (base.bits !== 64)
+      return (warp, lane) => ((u32[(warp >> 2) + row + lane] ?? 0) + offset) >>> 0;
+    return (warp, lane) => {
+      const at = (warp >> 2) + row + 2 * lane;
+      if (space === "shared") return ((u32[at] ?? 0) + offset) >>> 0;
+      return (u32[at + 1] ?? 0) * 2 ** 32 + (u32[at] ?? 0) + offset - tagged(0);
+    };
+  }
+
+  /** The block a shared-window address of the running warp lies in, and the offset there. */
+  sharedPlace(address: number): { readonly block: BlockState; readonly offset: number } {
+    const { block } = this.machine.position;
+    if (address < 2 ** 24) return { block, offset: address };
+    const rank = Math.floor(address / 2 ** 24) - 1;
+    const other = block.cluster.blocks[rank];
+    if (other === undefined) {
+      const message = `${this.instruction.opcode} means block ${rank} of a cluster of ${block.cluster.blocks.length}`;
+      return this.machine.abort("out-of-bounds", message, this.instruction, -1);
+    }
+    return { block: other, offset: address % 2 ** 24 };
+  }
+
+  /** Linear address of a shared-window address. */
+  sharedLinear(address: number): number {
+    const { block, offset } = this.sharedPlace(address);
+    return block.sharedBase + offset;
   }
 
   /** Lanes of the warp that have not ended. */

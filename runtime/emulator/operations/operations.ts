@@ -4,8 +4,13 @@ import type { Machine } from "../execute/machine.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
 import { callBuiltin, fence, nothing, trap } from "./control-operations.ts";
+import { commitGroup, copyAsync, waitGroup } from "./async-copy.ts";
+import { bulkCopy } from "./bulk-copy.ts";
+import { loadMatrix, partialMatrixMultiply, storeMatrix } from "./matrix-operations.ts";
+import { arriveAfterCopies, mbarrier } from "./mbarrier.ts";
 import { type Handler, Operation } from "./operation.ts";
 import { activeMask, elect, match, reduce, shuffle, vote, warpSync } from "./warp-operations.ts";
+import { wgmma } from "./wgmma.ts";
 
 type Factory = (op: Operation) => Handler;
 
@@ -24,6 +29,12 @@ const FACTORIES: Readonly<Record<string, Factory>> = {
   fence,
   griddepcontrol: nothing,
   setmaxnreg: nothing,
+  createpolicy: nothing,
+  ldmatrix: loadMatrix,
+  stmatrix: storeMatrix,
+  mma: partialMatrixMultiply,
+  mbarrier,
+  wgmma,
 };
 
 /** The handler of an instruction. Throws `emulator/unsupported` for what there is none for. */
@@ -44,7 +55,26 @@ function factoryOf({ parts }: Instruction, op: Operation): Factory {
       if (parts.includes("warp")) return warpSync;
       if (parts.includes("arrive")) return arriveOnly;
       return op.fail();
+    case "cp":
+      return copyFactory(parts, op);
     default:
       return FACTORIES[family] ?? op.fail();
+  }
+}
+
+function copyFactory(parts: readonly string[], op: Operation): Factory {
+  if (parts[1] !== "async") return op.fail();
+  switch (parts[2]) {
+    case "bulk":
+      return bulkCopy;
+    case "mbarrier":
+      return arriveAfterCopies;
+    case "commit_group":
+      return commitGroup;
+    case "wait_group":
+    case "wait_all":
+      return waitGroup;
+    default:
+      return copyAsync;
   }
 }

@@ -1,6 +1,7 @@
 /** What happens before a load, store or atomic of a kernel under the sanitiser. */
 import { firstLane } from "../operations/operation.ts";
 import { GLOBAL_TAG, LOCAL_TAG, SHARED_TAG, tagged, WARP } from "../layout.ts";
+import type { OperationAccess } from "../execute/run-observer.ts";
 import { unsupported } from "../ptx/operands.ts";
 import { type Instruction, type Operand, typeBytes } from "../ptx/ptx.ts";
 import { type Space, spaceOf } from "../translate/addresses.ts";
@@ -22,6 +23,8 @@ export interface AccessPlan {
   readonly releases: "always" | "fenced" | "never";
   /** Loads through the read-only path leave no trace: nothing may write there anyway. */
   readonly traced: boolean;
+  /** Alignment asked for. */
+  readonly align: number;
 }
 
 /** Lanes of the access at hand: relative offsets into `shadow`, and addresses for messages. */
@@ -77,7 +80,50 @@ function planOf(instruction: Instruction): AccessPlan {
     acquires: strong && (kind === "read" || family === "atom"),
     releases: !strong || !writes ? "never" : isRelease ? "always" : "fenced",
     traced: !parts.includes("nc"),
+    align: element * count,
   };
+}
+
+const copied = new Float64Array(WARP);
+
+/** The same for accesses that the host makes on behalf of an instruction. */
+export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): void {
+  const { instruction, kind, lanes, bytes } = access;
+  if (lanes === 0 || bytes === 0) return;
+  const plan: AccessPlan = {
+    instruction,
+    kind,
+    bytes,
+    grain: 2,
+    strong: kind === "atomic",
+    acquires: false,
+    releases: "never",
+    traced: true,
+    align: access.align ?? bytes,
+  };
+  const check = (target: Target, some: number): void => {
+    checkLanes(sanitizer, plan, target, some, 0, undefined, copied);
+  };
+  copied.set(access.addresses);
+  if (access.space === "global") {
+    globalTargets(sanitizer, plan, lanes, check, copied);
+    return;
+  }
+  // Lanes may mean blocks of their own of the cluster.
+  let rest = lanes;
+  while (rest !== 0) {
+    const rank = Math.floor((access.addresses[firstLane(rest)] ?? 0) / 2 ** 24);
+    let same = 0;
+    for (let left = rest; left !== 0; left &= left - 1) {
+      const lane = firstLane(left);
+      const address = access.addresses[lane] ?? 0;
+      if (Math.floor(address / 2 ** 24) !== rank) continue;
+      same |= 1 << lane;
+      copied[lane] = address % 2 ** 24;
+    }
+    sharedTarget(sanitizer, plan, rank, same, check, copied);
+    rest &= ~same;
+  }
 }
 
 function guardBits(
@@ -307,8 +353,8 @@ export function checkLanes(
     const lane = firstLane(rest);
     activeLanes[count++] = lane;
     const offset = at[lane] ?? 0;
-    if ((base + offset) % bytes !== 0) {
-      const message = `${verb(plan)} ${bytes} bytes at offset ${offset} of ${target.name}, which is not a multiple of ${bytes}`;
+    if ((base + offset) % plan.align !== 0) {
+      const message = `${verb(plan)} ${bytes} bytes at offset ${offset} of ${target.name}, which is not a multiple of ${plan.align}`;
       machine.abort("misaligned", message, plan.instruction, lane);
     }
   }

@@ -4,10 +4,10 @@ import type { Work } from "../driver/work-queue.ts";
 import type { Counters } from "../execute/counters.ts";
 import type { CheckFactory } from "../execute/kernel.ts";
 import type { Machine } from "../execute/machine.ts";
-import type { RunObserver } from "../execute/run-observer.ts";
+import type { OperationAccess, RunObserver } from "../execute/run-observer.ts";
 import type { BlockState, ClusterState, LaunchState, WarpState } from "../execute/state.ts";
 import { WARP } from "../layout.ts";
-import { accessCheck } from "./access-check.ts";
+import { accessCheck, operationAccess } from "./access-check.ts";
 import { type Conflict, RaceDetector } from "./races.ts";
 import { Shadow } from "./shadow.ts";
 
@@ -120,6 +120,17 @@ export class Sanitizer implements RunObserver {
     warp.blockSync = now;
     warp.warpSync = now;
     block.gridSync = now;
+  }
+
+  access(access: OperationAccess): void {
+    operationAccess(this, access);
+  }
+
+  pending(block: BlockState, offset: number, bytes: number, change: 1 | -1): void {
+    const { pending } = this.sharedShadow(block);
+    for (let word = offset >> 2; word < (offset + bytes + 3) >> 2; word++) {
+      pending[word] = (pending[word] ?? 0) + change;
+    }
   }
 
   /** A strong write to a word: what the thread did before is visible to who reads it from there. */
