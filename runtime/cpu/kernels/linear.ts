@@ -10,6 +10,8 @@ import {
   type Local,
   v128,
 } from "../../wasm/wasm.ts";
+import { hasFusedMultiplyAdd } from "../../wasm/fused.ts";
+import { relaxedMadd } from "../../wasm/relaxed.ts";
 import { kernel } from "./kernel.ts";
 import { normalizeRow } from "./rms-norm.ts";
 import { horizontalSum, pick } from "./vector-math.ts";
@@ -49,7 +51,8 @@ function paddedDepth(depth: number): number {
  *
  * Order of additions of one output element, whatever the rows, the tile or the thread: eight running
  * sums, of the columns k with equal k mod 8 (absent columns count as 0), then s[i] + s'[i] of the two
- * halves, then (0 + 2) + (1 + 3). 16-bit types halve into even and odd columns, f32 into the first
+ * halves, then (0 + 2) + (1 + 3). A product is added with one rounding on machines with a fused
+ * multiply-add, with two on others. 16-bit types halve into even and odd columns, f32 into the first
  * and last four of eight.
  */
 export function linear(stored: FloatDType) {
@@ -283,7 +286,7 @@ function tileSums(f: FunctionBuilder, matrix: Matrix, tile: Tile): Local<"v128">
         const x = wide.length > 1 ? f.let(load) : load;
         for (const [column, w] of wide.entries()) {
           const sum = sums[row]?.[column];
-          if (sum !== undefined) f.set(sum, f32x4.add(sum, f32x4.mul(x, w)));
+          if (sum !== undefined) f.set(sum, multiplyAdd(x, w, sum));
         }
       }
     }
@@ -371,6 +374,11 @@ function finish(
       f.do(f32.store(i32.add(out.y, offset), value, 4 * column));
     }
   }
+}
+
+/** x · w + sum: with one rounding, in one instruction, where the machine has it; never a mixture. */
+function multiplyAdd(x: Vec, w: Vec, sum: Vec): Vec {
+  return hasFusedMultiplyAdd() ? relaxedMadd.f32x4(x, w, sum) : f32x4.add(sum, f32x4.mul(x, w));
 }
 
 function range(count: number): number[] {

@@ -3,7 +3,7 @@ import { ModuleBuilder, type ValueType } from "../../wasm/wasm.ts";
 import { addBitTricks } from "./bit-tricks.ts";
 import { addFloatBits } from "./float-bits.ts";
 import { addFloatMath } from "./float-math.ts";
-import { hasFusedMultiplyAdd } from "./fused.ts";
+import { hasFusedMultiplyAdd } from "../../wasm/fused.ts";
 import { addGenericAddresses } from "./generic-address.ts";
 import { addMatrix, MATRIX_TYPES } from "./matrix.ts";
 

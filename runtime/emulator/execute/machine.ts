@@ -1,7 +1,7 @@
 /** One emulated device: its linear memory, the core functions, and who is running right now. */
 import type { FindingKind } from "../../driver/instrumented-driver.ts";
 import { instantiateCore } from "../core/core.ts";
-import { hasFusedMultiplyAdd } from "../core/fused.ts";
+import { hasFusedMultiplyAdd } from "../../wasm/fused.ts";
 import { CONSTANT_ROWS, STATE_BASE, WARP } from "../layout.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import type { Findings } from "./findings.ts";

@@ -1,7 +1,6 @@
-/** Whether this machine's WebAssembly multiplies and adds with one rounding, as PTX's fma does. */
 import { setFlagsFromString } from "node:v8";
-import { relaxedMadd } from "../../wasm/relaxed.ts";
-import { f32x4, ModuleBuilder } from "../../wasm/wasm.ts";
+import { relaxedMadd } from "./relaxed.ts";
+import { f32x4, ModuleBuilder } from "./wasm.ts";
 
 let known: boolean | undefined;
 
@@ -27,7 +26,7 @@ function measure(): boolean {
     setFlagsFromString("--experimental-wasm-relaxed-simd");
     if (!WebAssembly.validate(bytes)) return false;
   }
-  const run = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports["probe"];
+  const run = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports.probe;
   if (typeof run !== "function") return false;
   const x = 1 + 2 ** -12;
   return run(x, -Math.fround(x * x)) === 2 ** -24;
