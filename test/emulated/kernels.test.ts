@@ -19,7 +19,10 @@ describe.each(fixtureVersions())("kernels compiled by NVRTC %s on the emulator",
   it.each(cases)("$name", (test) => {
     const image = readFileSync(new URL(`${test.source}.ptx`, fixtureFolder(version)));
     for (const seed of [0, 1]) {
-      const driver = openEmulatedDriver({ seed, computeCapability: test.capability ?? "8.0" });
+      const driver = openEmulatedDriver({
+        seed,
+        computeCapability: test.source === "hopper" ? "9.0" : "8.0",
+      });
       driver.init();
       driver.contextSetCurrent(driver.primaryContextRetain(driver.deviceGet(0)));
       runKernelCase(driver, image, test);

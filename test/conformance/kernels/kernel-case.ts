@@ -21,7 +21,6 @@ export interface KernelCase {
   readonly cooperative?: boolean;
   /** The kernel is only there when compiled by at least this major version of NVRTC. */
   readonly nvrtcMajor?: number;
-  readonly capability?: "9.0";
   readonly args: () => readonly CaseArg[];
   /** Memory after the run, by argument; scalars are undefined. */
   readonly check: (after: readonly (ArrayBuffer | undefined)[]) => void;
