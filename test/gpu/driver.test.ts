@@ -37,7 +37,7 @@ if (typeof driver === "string") {
       nvrtcMajor: nvrtc.version.major,
       image: (source: string) => compileCuda(nvrtc, { source, name: "driver-case.cu", arch }).cubin,
     };
-    it.for(driverCases)("$name", ({ run, skip }, test) => {
+    it.for(driverCases.map((one) => [one.name, one] as const))("%s", ([, { run, skip }], test) => {
       const reason = skip?.(context);
       test.skip(reason !== undefined, reason);
       run(context);
