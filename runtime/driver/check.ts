@@ -311,8 +311,3 @@ export class CudaError extends HydrantError {
 export function cudaError(name: CudaResultName, call: string, detail?: string): CudaError {
   return new CudaError(CUDA_RESULTS[name], call, detail);
 }
-
-/** Throws a `CudaError` unless `result` is `CUDA_SUCCESS`. */
-export function check(result: number, call: string, detail?: () => string): void {
-  if (result !== 0) throw new CudaError(result, call, detail?.());
-}
