@@ -7,6 +7,8 @@ import type { Executable, Session, Tensors } from "./executor.ts";
 export interface DecodeGraphs {
   readonly prefill: Graph;
   readonly step: (tree: TreeTopology) => Graph;
+  /** Brings the drafter up to date before it drafts, where steps leave that for later. */
+  readonly catchUp?: Graph | undefined;
 }
 
 export interface DecoderLimits {
@@ -42,14 +44,20 @@ export class Decoder {
   readonly #graphs: DecodeGraphs;
   readonly #limits: DecoderLimits;
   readonly #prefill: Executable;
+  readonly #catchUp: Executable | undefined;
   readonly #steps = new Map<string, Executable>();
   #tokens: number[] = [];
+  /** The next token: decided, not committed. */
+  #root = 0;
+  /** Committed tokens the drafter has absorbed; counted only with `catchUp`. */
+  #absorbed = 0;
 
   constructor(session: Session, graphs: DecodeGraphs, limits: DecoderLimits) {
     this.#session = session;
     this.#graphs = graphs;
     this.#limits = limits;
     this.#prefill = session.compile(graphs.prefill);
+    this.#catchUp = graphs.catchUp && session.compile(graphs.catchUp);
     this.#step(rootOnly);
   }
 
@@ -107,26 +115,48 @@ export class Decoder {
       this.#tokens.push(...prompt.slice(from, to));
     }
     signal?.throwIfAborted();
-    this.#session.writeState("root", Int32Array.of(prompt.at(-1) ?? 0));
+    this.#root = prompt.at(-1) ?? 0;
+    this.#session.writeState("root", Int32Array.of(this.#root));
     await this.step(rootOnly, first);
     return kept;
   }
 
   /** Draft, verify, accept, commit over one tree. The tree must fit in `room`. */
   async step(tree: TreeTopology, { sampling, seed }: StepInputs): Promise<StepOutcome> {
+    if (tree.size > 1) await this.#absorbPending();
     const outputs = await this.#step(tree).run({ sampling, seed: BigUint64Array.of(seed) });
     const count = output(outputs, "count")[0] ?? 0;
     const path = output(outputs, "path").slice(0, count);
     const tokens = output(outputs, "tree");
     const committed = path.map((node) => tokens[node] ?? 0);
     this.#tokens.push(...committed);
+    this.#root = output(outputs, "following")[count - 1] ?? 0;
     return { tree: tokens, committed, path, outputs };
   }
 
   dispose(): void {
     for (const step of this.#steps.values()) step.dispose();
+    this.#catchUp?.dispose();
     this.#prefill.dispose();
     this.#session.dispose();
+  }
+
+  async #absorbPending(): Promise<void> {
+    if (this.#catchUp === undefined) return;
+    while (this.#absorbed < this.#tokens.length) {
+      const from = this.#absorbed;
+      const to = Math.min(from + this.#limits.prefillRows, this.#tokens.length);
+      const following = [...this.#tokens.slice(from + 1, to + 1), this.#root].slice(0, to - from);
+      await this.#catchUp.run(
+        {
+          start: Int32Array.of(from),
+          following: Int32Array.from(following),
+          count: Int32Array.of(to - from),
+        },
+        { rows: to - from },
+      );
+      this.#absorbed = to;
+    }
   }
 
   #step(tree: TreeTopology): Executable {
@@ -141,6 +171,7 @@ export class Decoder {
   /** Forgets all tokens from `length` on. Caches need no change: slots after the length are never read. */
   #truncate(length: number): void {
     this.#tokens = this.#tokens.slice(0, length);
+    this.#absorbed = Math.min(this.#absorbed, length);
     this.#session.writeState("length", Int32Array.of(length));
   }
 }

@@ -1,6 +1,8 @@
 import { type DecodeStart, decode } from "../../runtime/decode-loop.ts";
 import { Decoder } from "../../runtime/decoder.ts";
 import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
+import { deferred } from "../drafters/deferred.ts";
+import { noDrafter } from "../drafters/none.ts";
 import { samplingFields } from "../ir/op.ts";
 import { type AcceptanceRule, buildPrefill, buildStep } from "../models/decode-graphs.ts";
 import type { BaseModel } from "../models/llama.ts";
@@ -54,10 +56,15 @@ export interface ModelParts {
   readonly contextLength: number;
 }
 
-interface PooledDecoder {
+interface DecoderKind {
   readonly rule: AcceptanceRule;
+  /** `sometimes` puts the drafter's own work off until it drafts. */
+  readonly drafting: "never" | "sometimes" | "always";
   /** Largest tree its caches have slots for. */
   readonly treeNodes: number;
+}
+
+interface PooledDecoder extends DecoderKind {
   readonly decoder: Decoder;
 }
 
@@ -162,10 +169,11 @@ export class Model implements AsyncDisposable {
 
     const begin = performance.now();
     const treeNodes = Math.max(...policy.trees.map((tree) => tree.size));
-    const pooled = this.#takeDecoder(
-      checked.acceptance.rule === "typical" ? "typical" : "match",
+    const pooled = this.#takeDecoder({
+      rule: checked.acceptance.rule === "typical" ? "typical" : "match",
+      drafting: treeNodes === 1 ? "never" : choice === "auto" ? "sometimes" : "always",
       treeNodes,
-    );
+    });
     let failed = false;
     let start: DecodeStart = { reusedTokens: 0, prefillMs: 0 };
     const steps = decode(
@@ -281,7 +289,11 @@ export class Model implements AsyncDisposable {
   async #autoPolicy(): Promise<TreePolicy> {
     const candidates = autoCandidates(this.#parts.drafter);
     this.#measured ??= (async () => {
-      const decoder = this.#newDecoder("match", usualTreeNodes);
+      const decoder = this.#newDecoder({
+        rule: "match",
+        drafting: "sometimes",
+        treeNodes: usualTreeNodes,
+      });
       try {
         const sampling = Float32Array.from(samplingFields, (field) =>
           field === "topP" || field === "repetitionPenalty" ? 1 : 0,
@@ -301,27 +313,35 @@ export class Model implements AsyncDisposable {
     return policy;
   }
 
-  #newDecoder(rule: AcceptanceRule, treeNodes: number): Decoder {
-    const { base, drafter, weights, contextLength } = this.#parts;
+  #newDecoder({ rule, drafting, treeNodes }: DecoderKind): Decoder {
+    const { base, weights, contextLength } = this.#parts;
+    const later = drafting === "sometimes" ? deferred(base, this.#parts.drafter) : undefined;
+    const drafter = drafting === "never" ? noDrafter() : (later?.drafter ?? this.#parts.drafter);
     return new Decoder(
       // A tree's nodes take slots past the last committed token, however close the limit is.
       weights.session({ capacity: contextLength + treeNodes }),
       {
         prefill: buildPrefill(base, drafter),
         step: (tree) => buildStep(base, drafter, tree, rule),
+        catchUp: later?.catchUp,
       },
       { contextLength, prefillRows },
     );
   }
 
-  #takeDecoder(rule: AcceptanceRule, treeNodes: number): PooledDecoder {
+  #takeDecoder(kind: DecoderKind): PooledDecoder {
     const idle = this.#idle;
     this.#idle = undefined;
     let pooled = idle;
-    if (pooled === undefined || pooled.rule !== rule || pooled.treeNodes < treeNodes) {
+    const fits =
+      idle !== undefined &&
+      idle.rule === kind.rule &&
+      idle.drafting === kind.drafting &&
+      idle.treeNodes >= kind.treeNodes;
+    if (pooled === undefined || !fits) {
       idle?.decoder.dispose();
-      const slots = Math.max(treeNodes, usualTreeNodes);
-      pooled = { rule, treeNodes: slots, decoder: this.#newDecoder(rule, slots) };
+      const roomy = { ...kind, treeNodes: Math.max(kind.treeNodes, usualTreeNodes) };
+      pooled = { ...roomy, decoder: this.#newDecoder(roomy) };
     }
     this.#active.add(pooled);
     return pooled;

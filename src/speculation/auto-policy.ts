@@ -24,6 +24,11 @@ export interface AutoPolicyOptions {
   readonly grace?: number;
   /** Least weight of one trial in the acceptance estimate; default 0.02. */
   readonly rate?: number;
+  /**
+   * A tree is played for a gain of at least this share only; default 0.1. Costs are measured with one
+   * tree at a time, and changing between trees costs some more (caches, branch predictors).
+   */
+  readonly margin?: number;
   /** Steps after which plain decoding is timed again; default 128. */
   readonly refresh?: number;
 }
@@ -37,6 +42,10 @@ export interface AutoPolicy extends TreePolicy {
 
 /** Credit from good times is kept up to this many plain steps: what a turn of the text may cost. */
 const MOST_CREDIT = 8;
+/** A step this many times slower than usual was held up by the machine, not by its tree. */
+const HICCUP = 1.5;
+/** Plain steps after a tree before one counts as a measure of plain decoding: caches must be its own again. */
+const SETTLING_STEPS = 2;
 const SHORTEST_PROBE_INTERVAL = 4;
 const LONGEST_PROBE_INTERVAL = 64;
 
@@ -45,7 +54,8 @@ const LONGEST_PROBE_INTERVAL = 64;
  * noticeably slower than plain decoding: a ledger compares the time spent with the time the same
  * tokens would have taken one by one, and a tree is played only if, were none of its drafts
  * accepted, the total would still be within `overhead` of plain decoding plus `grace` plain steps.
- * Costs are taken from the cost model, so a hiccup of the machine is not held against speculation.
+ * The ledger holds the time steps took, plain ones after a tree included (a tree leaves the caches
+ * full of its own weights), less what looks like a hiccup of the machine.
  *
  * While plain decoding looks better the best tree is still tried from time to time, at intervals that
  * double from 4 to 64 steps, or the policy would not notice that the text has become easy.
@@ -62,6 +72,7 @@ class MeasuredPolicy implements AutoPolicy {
   readonly #estimate: AcceptanceEstimate;
   readonly #overhead: number;
   readonly #refresh: number;
+  readonly #margin: number;
   #credit: number;
   #stepsSincePlain = 0;
   #plainRun = 0;
@@ -79,6 +90,7 @@ class MeasuredPolicy implements AutoPolicy {
     this.#overhead = options.overhead ?? 0.02;
     this.#credit = options.grace ?? 1;
     this.#refresh = options.refresh ?? 128;
+    this.#margin = options.margin ?? 0.1;
   }
 
   get acceptance(): AcceptanceTable {
@@ -94,9 +106,10 @@ class MeasuredPolicy implements AutoPolicy {
     if (plainMs === undefined || this.#stepsSincePlain >= this.#refresh) return rootOnly;
     // A step commits at least its root: it may cost that much and the credit.
     const affordableMs = plainMs * (this.#credit + 1 + this.#overhead);
-    const best = this.#bestCandidate(context, affordableMs);
+    const worthwhile = (1 + this.#margin) / plainMs;
+    const best = this.#bestCandidate(context, affordableMs, worthwhile);
     if (best === undefined) return rootOnly;
-    if (best.tokensPerMs > 1 / plainMs) {
+    if (best.tokensPerMs > worthwhile) {
       this.#probeInterval = SHORTEST_PROBE_INTERVAL;
       return best.tree;
     }
@@ -106,23 +119,32 @@ class MeasuredPolicy implements AutoPolicy {
   }
 
   observe({ tree, path, ms, length }: StepResult): void {
-    this.#costs.record(tree, length, ms);
     const plain = tree.size === 1;
-    this.#stepsSincePlain = plain ? 0 : this.#stepsSincePlain + 1;
+    const settled =
+      this.#plainRun >= SETTLING_STEPS || this.#costs.of(rootOnly, length) === undefined;
+    if (!plain || settled) this.#costs.record(tree, length, ms);
+    this.#stepsSincePlain = plain && settled ? 0 : this.#stepsSincePlain + 1;
     this.#plainRun = plain ? this.#plainRun + 1 : 0;
     this.#estimate.observe(tree, path);
     const plainMs = this.#costs.of(rootOnly, length);
     if (plainMs === undefined) return;
-    const spent = plain ? 1 : (this.#costs.of(tree, length) ?? ms) / plainMs;
+    const modelled = this.#costs.of(tree, length) ?? ms;
+    const spent = Math.min(ms, HICCUP * modelled) / plainMs;
     this.#credit = Math.min(MOST_CREDIT, this.#credit + path.length * (1 + this.#overhead) - spent);
   }
 
-  #bestCandidate({ length, room, remaining }: StepContext, affordableMs: number) {
+  #bestCandidate(
+    { length, room, remaining }: StepContext,
+    affordableMs: number,
+    worthwhile: number,
+  ) {
     const { acceptance } = this;
     let best: { tree: TreeTopology; ms: number; tokensPerMs: number } | undefined;
     for (const tree of this.#candidates) {
       const ms = this.#costs.of(tree, length);
       if (ms === undefined || ms > affordableMs || tree.size > room || remaining <= 1) continue;
+      // Not worth a try if it would not pay with every draft accepted.
+      if (tree.maxDepth + 1 < worthwhile * ms) continue;
       const tokensPerMs = expectedTokens(tree, acceptance, remaining - 1) / ms;
       if (best === undefined || tokensPerMs > best.tokensPerMs) best = { tree, ms, tokensPerMs };
     }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Decoder } from "../../runtime/decoder.ts";
 import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
+import { type Deferred, deferred } from "../../src/drafters/deferred.ts";
 import { noDrafter } from "../../src/drafters/none.ts";
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import { samplingFields } from "../../src/ir/op.ts";
@@ -54,6 +55,16 @@ export function losslessness(makeExecutor: () => Executor, { models = 3, tokens 
           randomTree(random, 66),
         ];
         const speculative = await decode(weights, model, drafter, trees, prompt, tokens, inputs);
+        const later = await decode(
+          weights,
+          model,
+          deferred(model, drafter),
+          trees,
+          prompt,
+          tokens,
+          inputs,
+        );
+        expect({ seed, later }).toEqual({ seed, later: speculative });
         expect({ seed, tokens: speculative.tokens }).toEqual({ seed, tokens: plain.tokens });
         await weights.dispose();
       }
@@ -158,15 +169,20 @@ function load(
 async function decode(
   weights: LoadedWeights,
   model: BaseModel,
-  drafter: Drafter,
+  drafting: Drafter | Deferred,
   trees: readonly TreeTopology[],
   prompt: readonly number[],
   count: number,
   inputs: ReturnType<typeof stepInputs>,
 ) {
+  const drafter = "catchUp" in drafting ? drafting.drafter : drafting;
   const decoder = new Decoder(
     weights.session({ capacity: model.config.maxPositions + 80 }),
-    { prefill: buildPrefill(model, drafter), step: (tree) => buildStep(model, drafter, tree) },
+    {
+      prefill: buildPrefill(model, drafter),
+      step: (tree) => buildStep(model, drafter, tree),
+      catchUp: "catchUp" in drafting ? drafting.catchUp : undefined,
+    },
     { contextLength: model.config.maxPositions, prefillRows: 5 },
   );
   await decoder.start(prompt, inputs);
