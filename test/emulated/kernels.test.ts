@@ -45,7 +45,7 @@ describe.each(installed)("fixtures of the kernels, $name", ({ nvrtc }) => {
     (source) => {
       const { ptx } = compileCuda(nvrtc, {
         source: readFileSync(source.url, "utf8"),
-        name: `${source.name}.cu`,
+        name: `/kernels/${source.name}.cu`,
         arch: source.archOf(nvrtc.version.major),
       });
       const kept = readFileSync(new URL(`${source.name}.ptx`, fixtureFolder(version)), "utf8");

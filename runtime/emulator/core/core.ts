@@ -54,14 +54,26 @@ export function instantiateCore(
 ): WebAssembly.Exports {
   // Probing may switch relaxed SIMD on, which the kernels that inline it need as well.
   const fused = options.fused ?? hasFusedMultiplyAdd();
-  const module = new ModuleBuilder();
   const pages = memory.buffer.byteLength / 65536;
+  const key = `${pages} ${fused}`;
+  let code = compiled.get(key);
+  if (code === undefined) {
+    code = new WebAssembly.Module(encodeCore(pages, fused));
+    compiled.set(key, code);
+  }
+  return new WebAssembly.Instance(code, { env: { memory } }).exports;
+}
+
+/** By size of the memory and way to multiply and add. */
+const compiled = new Map<string, WebAssembly.Module>();
+
+function encodeCore(pages: number, fused: boolean): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
   module.importMemory("env", "memory", { initial: pages, maximum: pages });
   const floats = addFloatBits(module);
   addFloatMath(module, fused);
   addBitTricks(module);
   addMatrix(module, floats);
   addGenericAddresses(module);
-  return new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } })
-    .exports;
+  return module.encode() as Uint8Array<ArrayBuffer>;
 }

@@ -26,6 +26,19 @@ export interface ModuleData {
   unloaded: boolean;
 }
 
+/** Modules parsed last: tests and tools load the same text again and again. */
+const recent = new Map<string, PtxModule>();
+const RECENT = 16;
+
+function parsed(text: string): PtxModule {
+  const module = recent.get(text) ?? parsePtx(text);
+  recent.delete(text);
+  recent.set(text, module);
+  const [oldest] = recent.keys();
+  if (recent.size > RECENT && oldest !== undefined) recent.delete(oldest);
+  return module;
+}
+
 const ELF = [0x7f, 0x45, 0x4c, 0x46];
 
 /** Parses a module image. Throws `CudaError` for cubins and for PTX of a newer architecture. */
@@ -44,7 +57,7 @@ export function readImage(image: Uint8Array, capability: number): PtxModule {
   }
   let module: PtxModule;
   try {
-    module = parsePtx(text);
+    module = parsed(text);
   } catch (error) {
     if (!(error instanceof HydrantError)) throw error;
     throw cudaError("CUDA_ERROR_INVALID_PTX", "cuModuleLoadData", error.oneLine);

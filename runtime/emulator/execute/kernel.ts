@@ -5,7 +5,12 @@ import type { PtxFunction, PtxModule } from "../ptx/ptx.ts";
 import type { Block } from "../analysis/cfg.ts";
 import { operationHandler } from "../operations/operations.ts";
 import type { KernelContext, ModuleAddresses } from "../translate/kernel-context.ts";
-import { type Site, translate } from "../translate/translate.ts";
+import {
+  type Site,
+  type TranslateOptions,
+  type Translation,
+  translate,
+} from "../translate/translate.ts";
 import { HOST_FUNCTIONS } from "./host-functions.ts";
 import type { Machine } from "./machine.ts";
 
@@ -24,6 +29,33 @@ export interface Kernel {
   run(warp: number): number;
 }
 
+interface Compiled {
+  readonly translation: Translation;
+  readonly module: WebAssembly.Module;
+}
+
+/** Translations of a module's kernels: emulators that agree on addresses share them. */
+const compiled = new WeakMap<PtxFunction, Map<string, Compiled>>();
+
+function compile(
+  module: PtxModule,
+  entry: PtxFunction,
+  addresses: ModuleAddresses,
+  options: TranslateOptions,
+): Compiled {
+  const known = compiled.get(entry) ?? new Map<string, Compiled>();
+  compiled.set(entry, known);
+  const key = JSON.stringify([options, [...addresses]]);
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const moduleShared = [...module.variables.values()].filter((v) => v.space === "shared");
+  const translation = translate(inlineCalls(entry, module), moduleShared, addresses, options);
+  const bytes = translation.bytes as Uint8Array<ArrayBuffer>;
+  const made = { translation, module: new WebAssembly.Module(bytes) };
+  known.set(key, made);
+  return made;
+}
+
 export function loadKernel(
   machine: Machine,
   module: PtxModule,
@@ -31,34 +63,31 @@ export function loadKernel(
   addresses: ModuleAddresses,
   check: CheckFactory | undefined,
 ): Kernel {
-  const fn = inlineCalls(entry, module);
-  const moduleShared = [...module.variables.values()].filter((v) => v.space === "shared");
-  // One counter pair per block; instructions bound the number of blocks.
-  const counters = machine.reserve(16 * (fn.instructions.length + 1));
-  const translation = translate(fn, moduleShared, addresses, {
+  // One counter pair per block; instructions, with those of calls, bound the number of blocks.
+  const size = [...module.functions.values()].reduce((sum, fn) => sum + fn.instructions.length, 0);
+  const counters = machine.reserve(16 * (4 * size + 64));
+  const { translation, module: code } = compile(module, entry, addresses, {
     instrumented: check !== undefined,
     counters,
     memoryPages: machine.pages,
     fused: machine.fused,
   });
   const { context, sites, blocks } = translation;
+  if (blocks.length > 4 * size + 64) throw new Error("more blocks than counters");
   const handlers = sites.map((site): SiteHandler => {
     if (site.purpose === "operation") return operationHandler(site.instruction, context, machine);
     if (check === undefined) throw unsupported(site.instruction);
     return check(site, context);
   });
-  const instance = new WebAssembly.Instance(
-    new WebAssembly.Module(translation.bytes as Uint8Array<ArrayBuffer>),
-    {
-      env: { memory: machine.memory },
-      core: machine.core,
-      host: {
-        ...HOST_FUNCTIONS,
-        site: (warp: number, index: number, mask: number) => handlers[index]?.(warp, mask),
-      },
+  const instance = new WebAssembly.Instance(code, {
+    env: { memory: machine.memory },
+    core: machine.core,
+    host: {
+      ...HOST_FUNCTIONS,
+      site: (warp: number, index: number, mask: number) => handlers[index]?.(warp, mask),
     },
-  );
+  });
   const run = instance.exports["run"];
   if (typeof run !== "function") throw new Error("a translated kernel exports run");
-  return { fn, context, blocks, counters, run: (warp) => Number(run(warp)) };
+  return { fn: context.fn, context, blocks, counters, run: (warp) => Number(run(warp)) };
 }

@@ -25,6 +25,8 @@ export interface AccessPlan {
   readonly traced: boolean;
   /** Alignment asked for. */
   readonly align: number;
+  /** Number the sanitiser knows the instruction by. */
+  readonly site: number;
 }
 
 /** Lanes of the access at hand: relative offsets into `shadow`, and addresses for messages. */
@@ -44,7 +46,7 @@ export function accessCheck(
   instruction: Instruction,
   context: KernelContext,
 ): (warp: number, mask: number) => void {
-  const plan = planOf(instruction);
+  const plan = planOf(instruction, sanitizer.siteOf(instruction));
   const address = instruction.operands.find((operand) => operand.kind === "address");
   if (address?.kind !== "address") throw unsupported(instruction, "it has no address");
   const space = spaceOf(instruction);
@@ -60,7 +62,7 @@ export function accessCheck(
   };
 }
 
-function planOf(instruction: Instruction): AccessPlan {
+function planOf(instruction: Instruction, site: number): AccessPlan {
   const { parts, operands } = instruction;
   const family = parts[0] ?? "";
   const element = typeBytes(parts.at(-1) ?? "") ?? 4;
@@ -81,6 +83,7 @@ function planOf(instruction: Instruction): AccessPlan {
     releases: !strong || !writes ? "never" : isRelease ? "always" : "fenced",
     traced: !parts.includes("nc"),
     align: element * count,
+    site,
   };
 }
 
@@ -100,6 +103,7 @@ export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): 
     releases: "never",
     traced: true,
     align: access.align ?? bytes,
+    site: sanitizer.siteOf(instruction),
   };
   const check = (target: Target, some: number): void => {
     checkLanes(sanitizer, plan, target, some, 0, undefined, copied);
@@ -380,7 +384,7 @@ export function checkLanes(
     if (strong) synchronize(sanitizer, plan, base + offset, space);
     const access = kind === "read" ? "read" : "write";
     if (!plan.traced && tags.writers[offset >> tags.grain] === 0) continue;
-    const conflict = races.access(tags, offset, end, access, strong, position, lane);
+    const conflict = races.access(tags, offset, end, access, strong, position, lane, plan.site);
     if (conflict === undefined) continue;
     // Storing what is there already is how flags are commonly set by many.
     if (conflict.otherKind === "write" && same?.(warp, lane, base + offset) === true) continue;
@@ -426,7 +430,7 @@ function reportConflict(
   lane: number,
 ): void {
   const other = conflict.otherKind === "read" ? "read" : "wrote";
-  const message = `${verb(plan)} ${plan.bytes} bytes at offset ${offset} of ${target.name}, which ${conflict.other} ${other} with nothing to order them`;
+  const message = `${verb(plan)} ${plan.bytes} bytes at offset ${offset} of ${target.name}, which ${conflict.other} ${other}${sanitizer.placeOf(conflict.otherSite)} with nothing to order them`;
   sanitizer.machine.report(conflict.kind, message, plan.instruction, lane);
 }
 

@@ -18,6 +18,8 @@ export interface Conflict {
   readonly kind: "race" | "stream-race";
   readonly other: string;
   readonly otherKind: AccessKind;
+  /** Number of the other instruction; 0 for copies. */
+  readonly otherSite: number;
 }
 
 /** The accessing thread and what it has synchronised with. */
@@ -76,10 +78,11 @@ export class RaceDetector {
     strong: boolean,
     who: Accessor,
     lane: number,
+    site: number,
   ): Conflict | undefined {
     const { block, warp } = who;
     const me = this.identity(block, warp, lane);
-    const { writers, writeTimes, readers, readTimes } = tags;
+    const { writers, writeTimes, readers, readTimes, writeSites, readSites } = tags;
     const stamp = strong ? this.time + STRONG : this.time;
     let conflict: Conflict | undefined;
     const last = (to - 1) >> tags.grain;
@@ -88,7 +91,7 @@ export class RaceDetector {
       if (writer !== 0 && writer !== me) {
         const time = writeTimes[at] ?? 0;
         if (!(strong && time >= STRONG) && !this.#isOrdered(writer, time, who, lane)) {
-          conflict ??= this.#conflict(writer, "write");
+          conflict ??= this.#conflict(writer, "write", writeSites[at] ?? 0);
         }
       }
       const reader = readers[at] ?? 0;
@@ -96,20 +99,23 @@ export class RaceDetector {
         if (reader !== 0 && reader !== me) {
           const time = readTimes[at] ?? 0;
           if (!(strong && time >= STRONG) && !this.#isOrdered(reader, time, who, lane)) {
-            conflict ??= this.#conflict(reader, "read");
+            conflict ??= this.#conflict(reader, "read", readSites[at] ?? 0);
           }
         }
         writers[at] = me;
         writeTimes[at] = stamp;
+        writeSites[at] = site;
         if (reader !== 0) readers[at] = 0;
       } else if (reader === me || reader === 0) {
         readers[at] = me;
         readTimes[at] = stamp;
+        readSites[at] = site;
       } else {
         const time = readTimes[at] ?? 0;
         if (this.#isOrdered(reader, time, who, lane)) {
           readers[at] = me;
           readTimes[at] = stamp;
+          readSites[at] = site;
         } else {
           readers[at] = this.#merged(reader, me);
           // Plain beats strong: the word has been read in a way that can race.
@@ -152,28 +158,39 @@ export class RaceDetector {
     return second * 64 + (sameBlock ? SEVERAL_WARPS : SEVERAL_BLOCKS);
   }
 
-  #conflict(other: number, otherKind: AccessKind): Conflict {
+  #conflict(other: number, otherKind: AccessKind, otherSite: number): Conflict {
     const number = Math.floor(other / 64);
     const lane = other & 63;
     if (number < this.#first) {
       const work = this.#unorderedWork(number);
-      return { kind: "stream-race", other: work?.label ?? "other work", otherKind };
+      return { kind: "stream-race", other: work?.label ?? "other work", otherKind, otherSite };
     }
     const launch = this.#launch;
-    if (launch === undefined) return { kind: "race", other: "another copy", otherKind };
-    if (lane === SEVERAL_BLOCKS) return { kind: "race", other: "several blocks", otherKind };
+    if (launch === undefined) return { kind: "race", other: "another copy", otherKind, otherSite };
+    if (lane === SEVERAL_BLOCKS)
+      return { kind: "race", other: "several blocks", otherKind, otherSite };
     const index = number - this.#first;
     const linear = Math.floor(index / this.#warpsPerBlock);
     const warp = index % this.#warpsPerBlock;
     const { x, y } = launch.config.grid;
     const block = `block (${linear % x}, ${Math.floor(linear / x) % y}, ${Math.floor(linear / (x * y))})`;
     if (lane === SEVERAL_WARPS)
-      return { kind: "race", other: `several warps of ${block}`, otherKind };
+      return { kind: "race", other: `several warps of ${block}`, otherKind, otherSite };
     if (lane === SEVERAL_LANES) {
-      return { kind: "race", other: `several lanes of warp ${warp} of ${block}`, otherKind };
+      return {
+        kind: "race",
+        other: `several lanes of warp ${warp} of ${block}`,
+        otherKind,
+        otherSite,
+      };
     }
     const thread = threadOf(launch, { index: warp } as WarpState, lane % WARP);
-    return { kind: "race", other: `thread (${thread.join(", ")}) of ${block}`, otherKind };
+    return {
+      kind: "race",
+      other: `thread (${thread.join(", ")}) of ${block}`,
+      otherKind,
+      otherSite,
+    };
   }
 
   /** Tags a range for a copy, and tells of kernels or copies beside it that touch the same bytes. */
@@ -192,7 +209,7 @@ export class RaceDetector {
         ] as const) {
           const work = other === 0 ? undefined : this.#unorderedWork(Math.floor(other / 64));
           if (work !== undefined)
-            conflict ??= { kind: "stream-race", other: work.label, otherKind };
+            conflict ??= { kind: "stream-race", other: work.label, otherKind, otherSite: 0 };
         }
       }
     }

@@ -7,6 +7,8 @@ import type { Machine } from "../execute/machine.ts";
 import type { OperationAccess, RunObserver } from "../execute/run-observer.ts";
 import type { BlockState, ClusterState, LaunchState, WarpState } from "../execute/state.ts";
 import { WARP } from "../layout.ts";
+import { whereIs } from "../ptx/operands.ts";
+import type { Instruction } from "../ptx/ptx.ts";
 import { accessCheck, operationAccess } from "./access-check.ts";
 import { type Conflict, RaceDetector } from "./races.ts";
 import { Shadow } from "./shadow.ts";
@@ -24,6 +26,8 @@ export class Sanitizer implements RunObserver {
   readonly #local = new Map<number, Shadow>();
   /** When memory was last released through a word, by linear address. */
   readonly #releases = new Map<number, number>();
+  readonly #sites: Instruction[] = [];
+  readonly #siteNumbers = new Map<Instruction, number>();
   #copyLabel = "copy";
 
   constructor(machine: Machine, memory: DeviceMemory, counters: Counters) {
@@ -31,6 +35,22 @@ export class Sanitizer implements RunObserver {
     this.memory = memory;
     this.counters = counters;
     this.check = (site, context) => accessCheck(this, site.instruction, context);
+  }
+
+  /** A number for an instruction, by which tags remember it. */
+  siteOf(instruction: Instruction): number {
+    let site = this.#siteNumbers.get(instruction);
+    if (site === undefined) {
+      site = this.#sites.push(instruction);
+      this.#siteNumbers.set(instruction, site);
+    }
+    return site;
+  }
+
+  /** ` at PTX line 3 (a.cu:7)` of a numbered instruction, or nothing. */
+  placeOf(site: number): string {
+    const instruction = this.#sites[site - 1];
+    return instruction === undefined ? "" : ` at ${whereIs(instruction)}`;
   }
 
   allocated(allocation: Allocation): void {

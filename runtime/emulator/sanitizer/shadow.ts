@@ -18,6 +18,9 @@ export class AccessTags {
   writeTimes: Uint32Array;
   readers: Uint32Array;
   readTimes: Uint32Array;
+  /** Numbers of the instructions that wrote and read last. */
+  writeSites: Uint32Array;
+  readSites: Uint32Array;
 
   constructor(bytes: number, grain = 2) {
     const count = (bytes + (1 << grain) - 1) >> grain;
@@ -26,6 +29,8 @@ export class AccessTags {
     this.writeTimes = new Uint32Array(count);
     this.readers = new Uint32Array(count);
     this.readTimes = new Uint32Array(count);
+    this.writeSites = new Uint32Array(count);
+    this.readSites = new Uint32Array(count);
   }
 
   /** Makes tags fine enough for accesses of `2 ** grain` bytes. */
@@ -41,6 +46,8 @@ export class AccessTags {
     this.writeTimes = spread(this.writeTimes);
     this.readers = spread(this.readers);
     this.readTimes = spread(this.readTimes);
+    this.writeSites = spread(this.writeSites);
+    this.readSites = spread(this.readSites);
     this.grain = grain;
   }
 
