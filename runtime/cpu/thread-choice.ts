@@ -1,7 +1,11 @@
 /** Runs of either kind measured before the first choice. */
 const trials = 4;
-/** Every so many runs the other kind is tried once more: the machine may have become busy, or free. */
-const probeEvery = 48;
+/**
+ * After so many runs the other kind is tried once more: the machine may have become busy, or free. Each
+ * time it loses again, twice as many.
+ */
+const shortestProbe = 48;
+const longestProbe = 384;
 /** Weight of the newest measurement in the running mean. */
 const freshness = 0.25;
 
@@ -15,7 +19,9 @@ export class ThreadChoice {
   readonly #fixed: boolean;
   readonly #together = new RunningTime();
   readonly #alone = new RunningTime();
-  #runs = 0;
+  #runsToProbe = shortestProbe;
+  #probeInterval = shortestProbe;
+  #favourite: RunningTime = this.#alone;
 
   /** @param fixed always take all threads. */
   constructor(threads: number, fixed: boolean) {
@@ -32,13 +38,20 @@ export class ThreadChoice {
         : [this.#alone, this.#together];
     if (more.count < trials || fewer.count < trials) return this.#threadsOf(fewer);
     const faster = this.#together.mean <= this.#alone.mean ? this.#together : this.#alone;
-    const slower = faster === this.#together ? this.#alone : this.#together;
-    return this.#threadsOf(this.#runs % probeEvery === 0 ? slower : faster);
+    if (faster !== this.#favourite) {
+      this.#favourite = faster;
+      this.#probeInterval = shortestProbe;
+      this.#runsToProbe = shortestProbe;
+    }
+    if (this.#runsToProbe > 0) return this.#threadsOf(faster);
+    this.#probeInterval = Math.min(2 * this.#probeInterval, longestProbe);
+    this.#runsToProbe = this.#probeInterval;
+    return this.#threadsOf(faster === this.#together ? this.#alone : this.#together);
   }
 
   /** Tells how long a run took, in any unit. */
   observe(threads: number, time: number): void {
-    this.#runs++;
+    this.#runsToProbe--;
     (threads === 1 ? this.#alone : this.#together).add(time);
   }
 

@@ -3,8 +3,9 @@ import { namedTree, prefixTree } from "../speculation/named-trees.ts";
 import { fixedPolicy, type TreePolicy } from "../speculation/tree-policy.ts";
 import {
   checkDepth,
+  checkRanks,
   rootOnly,
-  type TreeTopology,
+  TreeTopology,
   treeFromPaths,
   truncateDepth,
 } from "../speculation/tree.ts";
@@ -22,6 +23,7 @@ export type TreeChoice = TreePolicy | "auto";
  */
 export function chooseTree(
   drafter: Drafter,
+  vocabSize: number,
   { method = "auto", tree }: GenerateOptions,
 ): TreeChoice {
   const known = ["auto", "autoregressive", drafter.name, ...(drafter.aliases ?? [])];
@@ -52,10 +54,11 @@ export function chooseTree(
   }
   return tree === "auto"
     ? "auto"
-    : fixedPolicy(checkDepth(toTree(tree, drafter), drafter.maxDepth));
+    : fixedPolicy(checkRanks(checkDepth(toTree(tree, drafter), drafter.maxDepth), vocabSize));
 }
 
-function toTree(tree: string | readonly (readonly number[])[], drafter: Drafter): TreeTopology {
+function toTree(tree: NonNullable<GenerateOptions["tree"]>, drafter: Drafter): TreeTopology {
+  if (tree instanceof TreeTopology) return tree;
   if (typeof tree !== "string") return treeFromPaths(tree);
   return tree === "auto" ? truncateDepth(rootOnly, drafter.maxDepth) : namedTree(tree);
 }

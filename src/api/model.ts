@@ -128,7 +128,7 @@ export class Model implements AsyncDisposable {
    * @throws HydrantError for an empty prompt, ids outside the vocabulary, or a missing tokenizer.
    */
   promptTokens(request: GenerateRequest): number[] {
-    const tokens = this.#encode(request);
+    const tokens = "prompt" in request && request.prompt === "" ? [] : this.#encode(request);
     const { vocabSize } = this.#parts.base.config;
     const outside = tokens.find(
       (token) => !Number.isInteger(token) || token < 0 || token >= vocabSize,
@@ -156,7 +156,7 @@ export class Model implements AsyncDisposable {
     const checked = checkRequest(request);
     const { drafter, tokenizer, eosTokenIds } = this.#parts;
     if (checked.stops.length > 0) this.tokenizer;
-    const choice = chooseTree(drafter, request);
+    const choice = chooseTree(drafter, this.#parts.base.config.vocabSize, request);
     const prompt = this.promptTokens(request);
     const inputs = { sampling: samplingVector(checked.acceptance), seed: checked.seed };
     const policy = choice === "auto" ? await this.#autoPolicy() : choice;

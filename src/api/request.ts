@@ -1,4 +1,5 @@
 import { type Acceptance, resolveAcceptance } from "../speculation/acceptance.ts";
+import type { TreeTopology } from "../speculation/tree.ts";
 import type { Message } from "../text/message.ts";
 import { HydrantError } from "../util/errors.ts";
 
@@ -37,10 +38,11 @@ export interface GenerateOptions {
   /** `auto` (default), `autoregressive`, or the name of the loaded heads' method. */
   readonly method?: string | undefined;
   /**
-   * The draft tree: a published tree's name, a list of paths, or `auto` to choose by measured cost.
+   * The draft tree: a published tree's name, a list of paths, one read by `parseTreeJson`, or `auto`
+   * to choose by measured cost.
    * Default: `auto` for method `auto`, else `mc_sim_7b_63` as deep as the heads go.
    */
-  readonly tree?: string | readonly (readonly number[])[] | undefined;
+  readonly tree?: string | TreeTopology | readonly (readonly number[])[] | undefined;
   /** Stops within one step; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }

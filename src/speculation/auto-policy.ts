@@ -29,7 +29,7 @@ export interface AutoPolicyOptions {
    * tree at a time, and changing between trees costs some more (caches, branch predictors).
    */
   readonly margin?: number;
-  /** Steps after which plain decoding is timed again; default 128. */
+  /** Steps after which plain decoding is timed again; default 96. */
   readonly refresh?: number;
 }
 
@@ -43,7 +43,7 @@ export interface AutoPolicy extends TreePolicy {
 /** Credit from good times is kept up to this many plain steps: what a turn of the text may cost. */
 const MOST_CREDIT = 8;
 /** A step this many times slower than usual was held up by the machine, not by its tree. */
-const HICCUP = 1.5;
+const HICCUP = 2;
 /** Plain steps after a tree before one counts as a measure of plain decoding: caches must be its own again. */
 const SETTLING_STEPS = 2;
 const SHORTEST_PROBE_INTERVAL = 4;
@@ -89,7 +89,7 @@ class MeasuredPolicy implements AutoPolicy {
     );
     this.#overhead = options.overhead ?? 0.02;
     this.#credit = options.grace ?? 1;
-    this.#refresh = options.refresh ?? 128;
+    this.#refresh = options.refresh ?? 96;
     this.#margin = options.margin ?? 0.1;
   }
 

@@ -9,29 +9,22 @@ export interface CostModel {
 }
 
 /**
- * Step times as measured: per tree the median of the latest few, so that neither the first, slow
- * run nor a pause of the garbage collector counts, and growth with the context is followed.
+ * Step times as measured: per tree the least of the latest few. Whatever disturbs a measurement (other
+ * programs, the garbage collector) only adds to it, so the least is the truest and, above all, the
+ * fairest to compare by; the window lets growth with the context be followed.
  */
 export class StepCosts implements CostModel {
   readonly #window: number;
-  readonly #needed: number;
   readonly #samples = new Map<string, number[]>();
 
-  /**
-   * @param window how many of the latest samples count.
-   * @param needed how many samples make a cost known.
-   */
-  constructor(window = 5, needed = 3) {
+  /** @param window how many of the latest samples count. */
+  constructor(window = 5) {
     this.#window = window;
-    this.#needed = needed;
   }
 
   of(tree: TreeTopology): number | undefined {
     const samples = this.#samples.get(tree.key);
-    if (samples === undefined || samples.length < this.#needed) return undefined;
-    const sorted = samples.toSorted((a, b) => a - b);
-    const upper = sorted[sorted.length >> 1] ?? 0;
-    return sorted.length % 2 === 1 ? upper : (upper + (sorted[(sorted.length >> 1) - 1] ?? 0)) / 2;
+    return samples === undefined ? undefined : Math.min(...samples);
   }
 
   record(tree: TreeTopology, _length: number, ms: number): void {

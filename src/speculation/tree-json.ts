@@ -26,9 +26,17 @@ export function parseTreeJson(text: string, file: string): TreeTopology {
     return path.map((rank: unknown): number =>
       typeof rank === "number"
         ? rank
-        : fail(`Entry ${index} holds ${JSON.stringify(rank)}, which is not a number.`),
+        : fail(`Entry ${index} holds ${shown(rank)}, which is not a number.`),
     );
   });
   const name = file.replace(/^.*[/\\]/, "").replace(/\.json$/, "");
   return treeFromPaths(paths, name, file);
+}
+
+/** A value for an error message. Lists and objects may be nested too deep to print. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" && value !== null
+    ? "an object"
+    : JSON.stringify(value).slice(0, 40);
 }

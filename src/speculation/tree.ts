@@ -198,11 +198,34 @@ export function truncateDepth(tree: TreeTopology, depth: number): TreeTopology {
  * @throws HydrantError `tree/deeper-than-heads`.
  */
 export function checkDepth(tree: TreeTopology, heads: number): TreeTopology {
+  if (tree.maxDepth > 0 && heads === 0) {
+    throw new HydrantError(
+      "tree/deeper-than-heads",
+      `Tree "${tree.name}" needs draft heads, and none are loaded.`,
+      { hint: "Load heads, or leave the tree out." },
+    );
+  }
   if (tree.maxDepth > heads) {
     throw new HydrantError(
       "tree/deeper-than-heads",
       `Tree "${tree.name}" is ${tree.maxDepth} deep, but there are only ${heads} draft heads.`,
-      { hint: `Choose a tree no deeper than ${heads}, or cut this one with truncateDepth.` },
+      { hint: `Choose a tree no deeper than ${heads}.` },
+    );
+  }
+  return tree;
+}
+
+/**
+ * Checks that there are as many tokens to propose as a tree asks for.
+ * @throws HydrantError `tree/rank-beyond-vocabulary`.
+ */
+export function checkRanks(tree: TreeTopology, vocabSize: number): TreeTopology {
+  const rank = tree.ranks.reduce((highest, each) => Math.max(highest, each), 0);
+  if (rank >= vocabSize) {
+    throw new HydrantError(
+      "tree/rank-beyond-vocabulary",
+      `Tree "${tree.name}" has rank ${rank}, but the vocabulary holds ${vocabSize} tokens.`,
+      { hint: `Ranks go from 0 to ${vocabSize - 1}.` },
     );
   }
   return tree;

@@ -19,7 +19,7 @@ test("takes all threads where they are faster, one where that is, but for a prob
   // The machine becomes busy: threads wait for each other.
   share(choice, 60, (threads) => 2 + 4 * threads);
   expect(share(choice, 480, (threads) => 2 + 4 * threads)).toBeLessThan(0.03);
-  share(choice, 200, (threads) => 8 / threads);
+  share(choice, 500, (threads) => 8 / threads);
   expect(share(choice, 480, (threads) => 8 / threads)).toBeGreaterThan(0.97);
 });
 

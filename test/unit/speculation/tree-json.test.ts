@@ -13,6 +13,7 @@ test.each([
   ["a number instead of a path", "[0]", "tree/json"],
   ["a word instead of a rank", '[["0"]]', "tree/json"],
   ["nothing instead of a rank", "[[null]]", "tree/json"],
+  ["lists nested too deep to print", `[[${"[".repeat(1e5)}${"]".repeat(1e5)}]]`, "tree/json"],
   ["a tree that is not closed", "[[0, 0]]", "tree/missing-parent"],
 ])("%s is refused with the file's name", (_, text, code) => {
   expect(() => parseTreeJson(text, "trees/mine.json")).toThrow(

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   checkDepth,
+  checkRanks,
   maxTreeNodes,
   rootOnly,
   truncateDepth,
@@ -179,5 +180,13 @@ describe("depth", () => {
     expect(checkDepth(tree, 3)).toBe(tree);
     expect(() => checkDepth(tree, 2)).toThrow(HydrantError);
     expect(() => checkDepth(tree, 2)).toThrow('Tree "deep" is 3 deep, but there are only 2');
+    expect(() => checkDepth(tree, 0)).toThrow('Tree "deep" needs draft heads');
+    expect(checkDepth(rootOnly, 0)).toBe(rootOnly);
+  });
+
+  test("has no rank beyond the vocabulary", () => {
+    const tree = treeFromPaths([[0], [9]], "wide");
+    expect(checkRanks(tree, 10)).toBe(tree);
+    expect(() => checkRanks(tree, 9)).toThrow('Tree "wide" has rank 9, but the vocabulary holds 9');
   });
 });
