@@ -51,8 +51,14 @@ export class ThreadChoice {
 
   /** Tells how long a run took, in any unit. */
   observe(threads: number, time: number): void {
+    const kind = threads === 1 ? this.#alone : this.#together;
+    kind.add(time);
     this.#runsToProbe--;
-    (threads === 1 ? this.#alone : this.#together).add(time);
+    if (kind !== this.#favourite && time < this.#favourite.mean) {
+      // A probe that won is worth a second look at once.
+      this.#probeInterval = shortestProbe;
+      this.#runsToProbe = 0;
+    }
   }
 
   #threadsOf(kind: RunningTime): number {
