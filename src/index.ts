@@ -6,6 +6,7 @@ export { type LoadOptions, loadModel } from "./api/load-model.ts";
 export { type GenerateChunk, type GenerateResult, Model } from "./api/model.ts";
 export type { GenerateOptions, GenerateRequest, PromptInput } from "./api/request.ts";
 export { parseTreeJson } from "./speculation/tree-json.ts";
+export type { TreeTopology } from "./speculation/tree.ts";
 export { CHAT_COMMANDS, type ChatCommand, parseCommand } from "./text/chat-command.ts";
 export { Conversation } from "./text/conversation.ts";
 export { loadConversation, saveConversation } from "./text/conversation-file.ts";

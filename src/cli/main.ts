@@ -1,3 +1,6 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { HydrantError } from "../util/errors.ts";
 import { registerChat } from "./commands/chat.ts";
@@ -7,6 +10,7 @@ import { registerDoctor } from "./commands/doctor.ts";
 import { registerGenerate } from "./commands/generate.ts";
 import { registerKernel } from "./commands/kernel.ts";
 import { registerTokenize } from "./commands/tokenize.ts";
+import { packageRoot } from "./package-root.ts";
 
 /** Exit codes of every command: 0 done, 1 failure with a message, 2 wrong usage. */
 const exitFailure = 1;
@@ -14,6 +18,7 @@ const exitUsage = 2;
 
 const program = new Command("hydra")
   .description("Speculative decoding with Hydra and Medusa draft heads, exact to the bit.")
+  .version(packageVersion(), "--version", "print the version")
   .option("--debug", "show stack traces")
   .showHelpAfterError("(--help lists the options)");
 
@@ -52,4 +57,8 @@ function configure(command: Command): void {
   // Accepted after the command's name too.
   if (command !== program) command.option("--debug", "show stack traces");
   for (const child of command.commands) configure(child);
+}
+
+function packageVersion(): string {
+  return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
 }

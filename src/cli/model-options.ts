@@ -111,8 +111,8 @@ export async function generateOptions(flags: SamplingFlags): Promise<GenerateOpt
   return { ...rest, tree: tree === undefined ? undefined : await readTree(tree) };
 }
 
-/** A tree's name as it is; a file's paths. */
-async function readTree(tree: string): Promise<string | number[][]> {
+/** A tree's name as it is; a file's tree. */
+async function readTree(tree: string): Promise<GenerateOptions["tree"]> {
   if (!tree.endsWith(".json") && !existsSync(tree)) return tree;
   let text: string;
   try {
@@ -123,9 +123,7 @@ async function readTree(tree: string): Promise<string | number[][]> {
       cause: error,
     });
   }
-  return parseTreeJson(text, tree)
-    .paths.filter((path) => path.length > 0)
-    .map((path) => [...path]);
+  return parseTreeJson(text, tree);
 }
 
 export function number(text: string): number {

@@ -105,7 +105,8 @@ export class ChatTemplate {
       bosToken: written(tokenizer.bosId),
       eosToken: written(tokenizer.eosId),
     });
-    return tokenizer.encode(text, { bos: this.name !== "file" && tokenizer.addsBos });
+    const bos = this.name !== "file" && tokenizer.addsBos;
+    return tokenizer.encode(text, { bos, special: true });
   }
 
   #broken(cause: unknown): HydrantError {

@@ -12,10 +12,10 @@ import {
 import type { EncodeOptions, Tokenizer } from "./tokenizer.ts";
 
 /**
- * A Llama-type tokenizer from SentencePiece's own file. Begin, end, unknown and other control
- * tokens written in the text become their ids, as in Hugging Face's Llama tokenizer; the stretches
- * between them are encoded by SentencePiece, each with its leading space (`legacy`), or only the
- * stretch that begins the text.
+ * A Llama-type tokenizer from SentencePiece's own file. Beside Hugging Face's files, begin, end,
+ * unknown and other control tokens written in the text become their ids, as in its Llama tokenizer;
+ * the stretches between them are encoded by SentencePiece, each with its leading space (`legacy`),
+ * or only the stretch that begins the text. Alone, the text is SentencePiece's as a whole.
  */
 export class SentencePieceTokenizer implements Tokenizer {
   readonly bosId: number | undefined;
@@ -25,6 +25,7 @@ export class SentencePieceTokenizer implements Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   readonly #encoder: SentencePieceEncoder;
   readonly #legacy: boolean;
+  readonly #takesSpecial: boolean;
   readonly #tokens: readonly (string | undefined)[];
   readonly #ids = new Map<string, number>();
   readonly #added: ReadonlyMap<string, AddedToken>;
@@ -35,6 +36,7 @@ export class SentencePieceTokenizer implements Tokenizer {
   constructor(model: SentencePieceModel, special: SpecialTokens, path: string) {
     this.#encoder = new SentencePieceEncoder(model);
     this.#legacy = special.legacy;
+    this.#takesSpecial = special.bare !== true;
     const tokens: (string | undefined)[] = model.pieces.map((piece) => piece.text);
     for (const [id, token] of tokens.entries()) {
       if (token !== undefined && !this.#ids.has(token)) this.#ids.set(token, id);
@@ -88,7 +90,8 @@ export class SentencePieceTokenizer implements Tokenizer {
     const ids: number[] = [];
     let first = true;
     // Splitting on one capturing group puts the matches at the odd places.
-    for (const [i, part] of text.split(this.#splitter).entries()) {
+    const parts = (options.special ?? this.#takesSpecial) ? text.split(this.#splitter) : [text];
+    for (const [i, part] of parts.entries()) {
       if (part === "") continue;
       const added =
         i % 2 === 1 ? (this.#added.get(part) ?? this.#added.get(part.trim())) : undefined;

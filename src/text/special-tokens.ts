@@ -29,6 +29,8 @@ export interface SpecialTokens {
   readonly addBos: boolean | undefined;
   /** SentencePiece: every stretch between special tokens gets the leading space, not only the first. */
   readonly legacy: boolean;
+  /** None of the files is there. */
+  readonly bare?: boolean;
 }
 
 /** Ids travel as 32-bit integers. */
@@ -89,6 +91,7 @@ export async function readSpecialTokens(dir: string): Promise<SpecialTokens> {
     added: [...added.values()].sort((a, b) => a.id - b.id),
     addBos: config?.optionalBoolean("add_bos_token"),
     legacy: config?.optionalBoolean("legacy") ?? true,
+    bare: config === undefined && map === undefined && ids === undefined,
   };
 }
 

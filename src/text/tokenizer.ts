@@ -6,11 +6,17 @@ export interface EncodeOptions {
    * itself; none when the model has no such token. Default false: no token is added.
    */
   readonly bos?: boolean;
+  /**
+   * Special tokens written out in the text become their own ids. Default true, but for a
+   * `tokenizer.model` alone: SentencePiece itself takes no control token from a text, and there are
+   * no files that ask for Hugging Face's rule. (A `tokenizer.json` always has that rule.)
+   */
+  readonly special?: boolean;
 }
 
 /** Text to token ids and back, for one model. */
 export interface Tokenizer {
-  /** Ids of `text`. Special tokens written out in the text become their own ids. */
+  /** Ids of `text`. */
   encode(text: string, options?: EncodeOptions): number[];
   /** Text of `ids`, exactly as the tokens spell it. @throws HydrantError `tokenizer/id-out-of-range`. */
   decode(ids: readonly number[], options?: DecodeOptions): string;

@@ -204,6 +204,14 @@ describe("bad input", () => {
   };
   const generate = (...flags: string[]) => failing(["generate", "--model", base, ...flags]);
 
+  it("tells its version", async () => {
+    const { code, stdout } = await hydra(["--version"]);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
+  });
+
   it("exits with 2 for wrong usage", async () => {
     for (const args of [
       ["generate"],
@@ -221,6 +229,10 @@ describe("bad input", () => {
 
   it("names an empty prompt, ids out of range and a prompt longer than the context", async () => {
     expect(await generate("--prompt-tokens", "")).toMatchObject({
+      code: 1,
+      message: expect.stringContaining("prompt is empty"),
+    });
+    expect(await generate("--prompt", "")).toMatchObject({
       code: 1,
       message: expect.stringContaining("prompt is empty"),
     });
@@ -250,6 +262,18 @@ describe("bad input", () => {
     expect(await generate(...heads, "--tree", bad)).toMatchObject({
       code: 1,
       message: expect.stringContaining("bad.json"),
+    });
+    const deep = join(directory, "deep.json");
+    await writeFile(deep, "[[0], [0,0], [0,0,0], [0,0,0,0], [0,0,0,0,0]]");
+    expect(await generate(...heads, "--tree", deep)).toMatchObject({
+      code: 1,
+      message: expect.stringMatching(/"deep".*5 deep/),
+    });
+    const wide = join(directory, "wide.json");
+    await writeFile(wide, "[[9999]]");
+    expect(await generate(...heads, "--tree", wide)).toMatchObject({
+      code: 1,
+      message: expect.stringMatching(/"wide".*2048 tokens/),
     });
     expect(await generate("--prompt", "x", "--device", "tpu")).toMatchObject({
       code: 1,

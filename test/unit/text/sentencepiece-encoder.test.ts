@@ -17,7 +17,7 @@ import {
 
 const modelOf = (small: SmallModel) => parseSentencePieceModel(sentencePieceBytes(small), "test");
 const noSpecials = { bos: undefined, eos: undefined, special: new Set<string>(), added: [] };
-const plain = { ...noSpecials, addBos: undefined, legacy: true };
+const plain = { ...noSpecials, addBos: undefined, legacy: true, bare: true };
 
 /** Pieces of a text, written out. */
 function pieces(model: SentencePieceModel, text: string, dummyPrefix?: boolean): string[] {
@@ -56,6 +56,7 @@ describe("SentencePieceEncoder, BPE", () => {
       expect(golden.cases.length).toBeGreaterThan(50);
       for (const { text, ids, decoded } of golden.cases) {
         expect(encoder.encode(text), JSON.stringify(text)).toEqual(ids);
+        expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids);
         expect(tokenizer.decode(ids), JSON.stringify(text)).toBe(decoded);
       }
     },

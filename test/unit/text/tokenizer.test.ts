@@ -188,7 +188,7 @@ describe("a tokenizer from tokenizer.model", () => {
   const model = sentencePieceBytes(llamaModel(["▁", "▁a", "a", "b", "▁b"]));
 
   it("knows Llama's ids and treats special tokens in the text as themselves", async () => {
-    const tokenizer = await load({ "tokenizer.model": model });
+    const tokenizer = await load({ "tokenizer.model": model, "tokenizer_config.json": {} });
     expect(tokenizer).toMatchObject({ bosId: 1, eosId: 2, vocabSize: 264, addsBos: true });
     expect([...tokenizer.specialIds].sort()).toEqual([0, 1, 2]);
     expect(tokenizer.tokenToId("▁a")).toBe(260);
@@ -196,6 +196,18 @@ describe("a tokenizer from tokenizer.model", () => {
     expect(tokenizer.encode("a", { bos: true })).toEqual([1, 260]);
     expect(tokenizer.encode("<s>a", { bos: true })).toEqual([1, 260]);
     expect(written(tokenizer, tokenizer.encode("<s>a</s>b"))).toEqual(["<s>", "▁a", "</s>", "▁b"]);
+  });
+
+  it("alone, takes no special token from a text, as SentencePiece does not, unless asked", async () => {
+    const tokenizer = await load({ "tokenizer.model": model });
+    expect(tokenizer).toMatchObject({ bosId: 1, eosId: 2, vocabSize: 264, addsBos: true });
+    expect(written(tokenizer, tokenizer.encode("<s>a"))).toEqual([
+      "▁",
+      ..."<s>".split("").map((c) => `<0x${c.charCodeAt(0).toString(16).toUpperCase()}>`),
+      "a",
+    ]);
+    expect(tokenizer.decode(tokenizer.encode("<s>a"))).toBe("<s>a");
+    expect(tokenizer.encode("<s>a", { special: true })).toEqual([1, 260]);
   });
 
   it("gives only the first stretch its leading space when it is not legacy", async () => {
