@@ -233,7 +233,11 @@ export class Model implements AsyncDisposable {
       }
     } catch (error) {
       // After an abort the caches are whole; after a failure nobody knows.
-      if (request.signal?.aborted !== true) failed = true;
+      if (request.signal?.aborted !== true) {
+        failed = true;
+        // Of a model disposed meanwhile, what happened to fail first says nothing.
+        this.#checkAlive();
+      }
       throw error;
     } finally {
       this.#giveBack(pooled, !failed);

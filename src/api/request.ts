@@ -57,9 +57,28 @@ export interface CheckedRequest {
   readonly stops: readonly string[];
 }
 
+/** The fields of which a request has exactly one. */
+const inputs = ["prompt", "messages", "tokens"] as const;
+
 /** @throws HydrantError naming the field. */
-export function checkRequest(request: GenerateOptions): CheckedRequest {
+export function checkRequest(request: GenerateRequest): CheckedRequest {
+  // Types say the same, but plain JavaScript calls this too.
+  const given = inputs.filter((name) => name in request);
+  if (given.length !== 1) {
+    throw new HydrantError(
+      "generate/input",
+      `The request has ${given.length === 0 ? "nothing to continue" : given.join(" and ")}.`,
+      { hint: `Give exactly one of ${inputs.join(", ")}.` },
+    );
+  }
+  if ("prompt" in request && typeof request.prompt !== "string") {
+    throw new HydrantError("generate/input", "The prompt is not a string.");
+  }
   const { maxNewTokens = 256, stop = [] } = request;
+  const stops: readonly unknown[] = typeof stop === "string" ? [stop] : [...stop];
+  if (!stops.every((each) => typeof each === "string")) {
+    throw new HydrantError("generate/stop", "A stop string is not a string.");
+  }
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1) {
     throw new HydrantError("generate/max-new-tokens", `maxNewTokens is ${maxNewTokens}.`, {
       hint: "It must be a whole number from 1 on.",
@@ -75,7 +94,7 @@ export function checkRequest(request: GenerateOptions): CheckedRequest {
       : { posteriorThreshold: request.posteriorThreshold }),
     ...(request.posteriorAlpha === undefined ? {} : { posteriorAlpha: request.posteriorAlpha }),
   });
-  return { acceptance, seed, maxNewTokens, stops: typeof stop === "string" ? [stop] : stop };
+  return { acceptance, seed, maxNewTokens, stops };
 }
 
 function toSeed(seed: number | bigint | undefined): bigint {

@@ -174,6 +174,22 @@ describe("a request", () => {
 });
 
 describe("a model", () => {
+  it("is refused when it is not exactly one prompt, or not text where text belongs", async () => {
+    const bad: [object, string][] = [
+      [{}, "generate/input"],
+      [{ prompt, tokens: [5] }, "generate/input"],
+      [{ prompt: 5 }, "generate/input"],
+      [{ prompt: "" }, "generate/empty-prompt"],
+      [{ tokens: [] }, "generate/empty-prompt"],
+      [{ prompt, stop: [5] }, "generate/stop"],
+    ];
+    for (const [request, code] of bad) {
+      // What plain JavaScript can pass and types forbid.
+      const call = model("none").generate(request as { prompt: string });
+      await expect(call, JSON.stringify(request)).rejects.toMatchObject({ code });
+    }
+  });
+
   it("stops within one step of an abort, and goes on to serve", async () => {
     const abort = new AbortController();
     let tokens = 0;
@@ -234,6 +250,13 @@ describe("a model", () => {
     await short.dispose();
     await short.dispose();
     await expect(short.generate({ prompt })).rejects.toMatchObject({ code: "generate/disposed" });
+  });
+
+  it("tells a running call that the model was disposed", async () => {
+    const short = await loadModel(base);
+    const running = short.generate({ prompt, maxNewTokens: 900, ignoreEos: true });
+    setTimeout(() => void short.dispose(), 20);
+    await expect(running).rejects.toMatchObject({ code: "generate/disposed" });
   });
 
   it("gives the same tokens on any number of threads", async () => {
