@@ -47,6 +47,23 @@ export const CONSTANT_ROWS = {
   laneMaskGe: 0x680,
 } as const;
 
+/** What the access checks know of the running warp. Identities and doubled times as in races.ts. */
+export const CHECK = {
+  warp: 0x800,
+  blockLow: 0x804,
+  blockHigh: 0x808,
+  blockSync: 0x80c,
+  warpSync: 0x810,
+  /** Accesses of other blocks and launches before this time are ordered before now. */
+  foreign: 0x814,
+  time: 0x818,
+} as const;
+/** Addresses of an access that the host makes, by lane. */
+export const ADDRESS_ROW = 0x900;
+/** Of one round of a shared-memory access: words per bank, and which (32 for each). */
+export const BANK_COUNTS = 0x980;
+export const BANK_WORDS = 0x5000;
+
 /** Scratch of the matrix functions: A as f32 or i32, then B. */
 export const MMA_A = 0x1000;
 export const MMA_B = 0x2000;

@@ -1,5 +1,6 @@
 /** The functions every translated kernel may call, compiled once per emulator. */
 import { ModuleBuilder, type ValueType } from "../../wasm/wasm.ts";
+import { addAccessChecks } from "./access.ts";
 import { addBitTricks } from "./bit-tricks.ts";
 import { addFloatBits } from "./float-bits.ts";
 import { addFloatMath } from "./float-math.ts";
@@ -75,5 +76,6 @@ function encodeCore(pages: number, fused: boolean): Uint8Array<ArrayBuffer> {
   addBitTricks(module);
   addMatrix(module, floats);
   addGenericAddresses(module);
+  addAccessChecks(module);
   return module.encode() as Uint8Array<ArrayBuffer>;
 }

@@ -140,3 +140,9 @@ export function linearOf(pointer: number): number | undefined {
   const high = Math.floor(pointer / 2 ** 32);
   return high === GLOBAL_TAG ? pointer - high * 2 ** 32 : undefined;
 }
+
+/** `allocation 3 (400 bytes)`, or the name of a variable. */
+export function describe(allocation: Allocation): string {
+  if (allocation.name !== undefined) return `variable ${allocation.name}`;
+  return `allocation ${allocation.number} (${allocation.bytes} bytes of ${allocation.kind} memory)`;
+}

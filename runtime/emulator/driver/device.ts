@@ -37,7 +37,8 @@ export class EmulatedDevice {
   constructor(options: EmulatorOptions) {
     this.#options = options;
     this.capability = options.computeCapability ?? "8.0";
-    this.machine = new Machine(options.memoryBytes ?? DEFAULT_MEMORY, this.findings);
+    const bytes = options.memoryBytes ?? DEFAULT_MEMORY;
+    this.machine = new Machine(bytes, this.findings, options.sanitizer ?? true);
     this.memory = new DeviceMemory({
       begin: this.machine.deviceBase,
       end: this.machine.end,

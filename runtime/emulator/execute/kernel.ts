@@ -87,7 +87,7 @@ export function loadKernel(
       site: (warp: number, index: number, mask: number) => handlers[index]?.(warp, mask),
     },
   });
-  const run = instance.exports["run"];
+  const run = instance.exports.run;
   if (typeof run !== "function") throw new Error("a translated kernel exports run");
   return { fn: context.fn, context, blocks, counters, run: (warp) => Number(run(warp)) };
 }

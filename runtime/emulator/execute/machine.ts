@@ -46,6 +46,8 @@ export class Machine {
   /** State of blocks lies in [stateBase, deviceBase), device memory in [deviceBase, end). */
   readonly deviceBase: number;
   readonly end: number;
+  /** Room for shadows lies in [end, shadowEnd). */
+  readonly shadowEnd: number;
   #stateBase = STATE_BASE;
   /** The warp that is running; undefined between runs. */
   current: Position | undefined;
@@ -54,10 +56,14 @@ export class Machine {
   /** Sets the condition of a graph's conditional node. */
   setCondition: (handle: bigint, value: number) => void = () => {};
 
-  constructor(deviceBytes: number, findings: Findings) {
-    const wanted = STATE_BASE + STATE_BYTES + deviceBytes;
-    this.pages = Math.ceil(Math.min(wanted, MAX_BYTES) / PAGE);
-    this.end = this.pages * PAGE;
+  /** `shadowed`: a shadow of the device memory is to be kept, as far as there is room for one. */
+  constructor(deviceBytes: number, findings: Findings, shadowed: boolean) {
+    const wanted = Math.ceil((STATE_BASE + STATE_BYTES + deviceBytes) / PAGE) * PAGE;
+    this.end = Math.min(wanted, MAX_BYTES);
+    this.shadowEnd = shadowed
+      ? Math.min(this.end + 16 * deviceBytes + STATE_BYTES, MAX_BYTES)
+      : this.end;
+    this.pages = Math.ceil(this.shadowEnd / PAGE);
     this.deviceBase = STATE_BASE + STATE_BYTES;
     this.memory = new WebAssembly.Memory({ initial: this.pages, maximum: this.pages });
     const { buffer } = this.memory;

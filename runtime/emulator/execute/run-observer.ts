@@ -21,6 +21,8 @@ export interface RunObserver {
   /** Warps that a barrier of their block has just let go on. */
   barrierCompleted(block: BlockState, released: readonly WarpState[]): void;
   clusterCompleted(cluster: ClusterState): void;
+  /** A warp gets its turn. */
+  warpRuns(): void;
   /** The lanes of the running warp have synchronised. */
   warpSynchronized(): void;
   /** The running warp has executed a fence of at least device scope. */

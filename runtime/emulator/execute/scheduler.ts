@@ -273,6 +273,7 @@ class Scheduler {
     this.#waitingTurns++;
     warp.waitFailed = false;
     machine.current = { launch: this.#launch, block, warp };
+    machine.sanitizer?.warpRuns();
     try {
       const status = this.#kernel.run(warp.base);
       switch (status) {

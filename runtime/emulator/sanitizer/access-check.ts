@@ -1,4 +1,5 @@
 /** What happens before a load, store or atomic of a kernel under the sanitiser. */
+import { describe } from "../driver/device-memory.ts";
 import { firstLane } from "../operations/operation.ts";
 import { GLOBAL_TAG, LOCAL_TAG, SHARED_TAG, tagged, WARP } from "../layout.ts";
 import type { OperationAccess } from "../execute/run-observer.ts";
@@ -8,26 +9,10 @@ import { type Space, spaceOf } from "../translate/addresses.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
 import { countBankConflicts, countSectors } from "./access-patterns.ts";
 import type { Conflict } from "./races.ts";
-import { describe, type Sanitizer } from "./sanitizer.ts";
+import type { Sanitizer } from "./sanitizer.ts";
+import type { AccessPlan } from "./access-plan.ts";
+import { quickCheck, quickOperation } from "./quick-check.ts";
 import type { Shadow } from "./shadow.ts";
-
-/** What an access is, worked out once per instruction. */
-export interface AccessPlan {
-  readonly instruction: Instruction;
-  readonly kind: "read" | "write" | "atomic";
-  readonly bytes: number;
-  readonly grain: number;
-  /** Atomic, volatile or ordered: it cannot race with its like. */
-  readonly strong: boolean;
-  readonly acquires: boolean;
-  readonly releases: "always" | "fenced" | "never";
-  /** Loads through the read-only path leave no trace: nothing may write there anyway. */
-  readonly traced: boolean;
-  /** Alignment asked for. */
-  readonly align: number;
-  /** Number the sanitiser knows the instruction by. */
-  readonly site: number;
-}
 
 /** Lanes of the access at hand: relative offsets into `shadow`, and addresses for messages. */
 export interface Target {
@@ -53,12 +38,17 @@ export function accessCheck(
   const guard = guardBits(sanitizer, instruction, context);
   const locate = locator(sanitizer, plan, address, space, context);
   const same = sameValue(sanitizer, instruction, context);
+  const slow = (warp: number, lanes: number, counted: boolean): void => {
+    locate(warp, lanes, (target, some) => {
+      checkLanes(sanitizer, plan, target, some, warp, same, counted);
+    });
+  };
+  const quick = quickCheck(sanitizer, plan, address, space, context);
   return (warp, mask) => {
     const lanes = guard === undefined ? mask : mask & guard(warp);
     if (lanes === 0) return;
-    locate(warp, lanes, (target, some) => {
-      checkLanes(sanitizer, plan, target, some, warp, same);
-    });
+    const left = quick?.(warp, lanes);
+    if (left !== 0) slow(warp, left ?? lanes, left !== undefined);
   };
 }
 
@@ -106,15 +96,17 @@ export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): 
     site: sanitizer.siteOf(instruction),
   };
   const check = (target: Target, some: number): void => {
-    checkLanes(sanitizer, plan, target, some, 0, undefined, copied);
+    checkLanes(sanitizer, plan, target, some, 0, undefined, true, copied);
   };
+  const left = quickOperation(sanitizer, plan, access);
+  if (left === 0) return;
   copied.set(access.addresses);
   if (access.space === "global") {
-    globalTargets(sanitizer, plan, lanes, check, copied);
+    globalTargets(sanitizer, plan, left, check, copied);
     return;
   }
   // Lanes may mean blocks of their own of the cluster.
-  let rest = lanes;
+  let rest = left;
   while (rest !== 0) {
     const rank = Math.floor((access.addresses[firstLane(rest)] ?? 0) / 2 ** 24);
     let same = 0;
@@ -347,6 +339,7 @@ export function checkLanes(
   lanes: number,
   warp: number,
   same: ((warp: number, lane: number, address: number) => boolean) | undefined,
+  counted: boolean,
   at: Float64Array = offsets,
 ): void {
   const { machine, races } = sanitizer;
@@ -362,17 +355,18 @@ export function checkLanes(
       machine.abort("misaligned", message, plan.instruction, lane);
     }
   }
-  countAccess(sanitizer, plan, target, count, at);
+  if (!counted) countAccess(sanitizer, plan, target, count, at);
   const position = machine.position;
   const tags = space === "local" ? undefined : shadow.tags;
   if (tags !== undefined && tags.grain > plan.grain) tags.refine(plan.grain);
+  if (kind !== "read") shadow.lastWrite = position.launch.number;
   const allWritten = shadow.written.all;
   for (let index = 0; index < count; index++) {
     const lane = activeLanes[index] ?? 0;
     const offset = at[lane] ?? 0;
     const end = offset + bytes;
-    if (shadow.hasPending) checkPending(sanitizer, plan, target, offset, lane);
-    if (kind !== "write" && !allWritten) {
+    const isPending = shadow.hasPending && checkPending(sanitizer, plan, target, offset, lane);
+    if (kind !== "write" && !allWritten && !isPending) {
       const unwritten = shadow.written.firstUnwritten(offset, end);
       if (unwritten !== -1) {
         const message = `${verb(plan)} ${bytes} bytes at offset ${offset} of ${target.name}, which nothing has written`;
@@ -398,14 +392,15 @@ function checkPending(
   { shadow, name }: Target,
   offset: number,
   lane: number,
-): void {
+): boolean {
   const last = (offset + plan.bytes - 1) >> 2;
   for (let word = offset >> 2; word <= last; word++) {
     if (shadow.pending[word] === 0) continue;
     const message = `${verb(plan)} ${plan.bytes} bytes at offset ${offset} of ${name}, where an asynchronous copy has not been waited for`;
     sanitizer.machine.report("missing-wait", message, plan.instruction, lane);
-    return;
+    return true;
   }
+  return false;
 }
 
 function synchronize(

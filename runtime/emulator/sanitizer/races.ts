@@ -36,6 +36,7 @@ export class RaceDetector {
   #first = 1;
   #next = 1;
   #warpsPerBlock = 1;
+  #start = 1;
   #launch: LaunchState | undefined;
   #unordered: readonly Work[] = [];
 
@@ -47,12 +48,12 @@ export class RaceDetector {
     this.#unordered = unordered.filter(({ actors }) => actors[1] > actors[0]);
     this.#launch = launch;
     this.#warpsPerBlock = launch?.warpsPerBlock ?? 1;
-    this.time++;
+    this.#start = ++this.time;
   }
 
   /** True when the numbers are used up and all tags must be forgotten. */
   get exhausted(): boolean {
-    return this.#next > 2 ** 25 || this.time > 2 ** 30;
+    return this.#next > 2 ** 25 || this.time > 2 ** 29;
   }
 
   restart(): void {
@@ -62,6 +63,16 @@ export class RaceDetector {
 
   identity(block: BlockState, warp: WarpState, lane: number): number {
     return (this.#first + block.linear * this.#warpsPerBlock + warp.index) * 64 + lane;
+  }
+
+  /** Whatever was accessed before this time, by whomever, is ordered before what the block does. */
+  foreignLimit(block: BlockState): number {
+    return this.#unordered.length > 0 ? 0 : Math.max(this.#start, block.gridSync);
+  }
+
+  /** True when all earlier work is ordered before the running one. */
+  get isAlone(): boolean {
+    return this.#unordered.length === 0;
   }
 
   /** The one identity of a copy. */
@@ -83,14 +94,14 @@ export class RaceDetector {
     const { block, warp } = who;
     const me = this.identity(block, warp, lane);
     const { writers, writeTimes, readers, readTimes, writeSites, readSites } = tags;
-    const stamp = strong ? this.time + STRONG : this.time;
+    const stamp = 2 * this.time + (strong ? STRONG : 0);
     let conflict: Conflict | undefined;
     const last = (to - 1) >> tags.grain;
     for (let at = from >> tags.grain; at <= last; at++) {
       const writer = writers[at] ?? 0;
       if (writer !== 0 && writer !== me) {
         const time = writeTimes[at] ?? 0;
-        if (!(strong && time >= STRONG) && !this.#isOrdered(writer, time, who, lane)) {
+        if (!(strong && (time & STRONG) !== 0) && !this.#isOrdered(writer, time, who, lane)) {
           conflict ??= this.#conflict(writer, "write", writeSites[at] ?? 0);
         }
       }
@@ -98,7 +109,7 @@ export class RaceDetector {
       if (kind === "write") {
         if (reader !== 0 && reader !== me) {
           const time = readTimes[at] ?? 0;
-          if (!(strong && time >= STRONG) && !this.#isOrdered(reader, time, who, lane)) {
+          if (!(strong && (time & STRONG) !== 0) && !this.#isOrdered(reader, time, who, lane)) {
             conflict ??= this.#conflict(reader, "read", readSites[at] ?? 0);
           }
         }
@@ -119,7 +130,7 @@ export class RaceDetector {
         } else {
           readers[at] = this.#merged(reader, me);
           // Plain beats strong: the word has been read in a way that can race.
-          readTimes[at] = time >= STRONG ? stamp : this.time;
+          readTimes[at] = (time & STRONG) !== 0 ? stamp : 2 * this.time;
         }
       }
     }
@@ -127,7 +138,7 @@ export class RaceDetector {
   }
 
   #isOrdered(other: number, stamp: number, { block, warp }: Accessor, lane: number): boolean {
-    const time = stamp >= STRONG ? stamp - STRONG : stamp;
+    const time = stamp >>> 1;
     const number = Math.floor(other / 64);
     const otherLane = other & 63;
     if (number < this.#first) {
@@ -215,11 +226,11 @@ export class RaceDetector {
     }
     if (kind === "write") {
       writers.fill(this.copyIdentity, first, last + 1);
-      writeTimes.fill(this.time, first, last + 1);
+      writeTimes.fill(2 * this.time, first, last + 1);
       readers.fill(0, first, last + 1);
     } else {
       readers.fill(this.copyIdentity, first, last + 1);
-      readTimes.fill(this.time, first, last + 1);
+      readTimes.fill(2 * this.time, first, last + 1);
     }
     return conflict;
   }

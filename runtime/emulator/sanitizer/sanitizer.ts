@@ -1,17 +1,17 @@
 /** Watches every access of kernels and copies, and the order between them. */
-import type { Allocation, DeviceMemory } from "../driver/device-memory.ts";
+import { type Allocation, type DeviceMemory, describe } from "../driver/device-memory.ts";
 import type { Work } from "../driver/work-queue.ts";
 import type { Counters } from "../execute/counters.ts";
 import type { CheckFactory } from "../execute/kernel.ts";
 import type { Machine } from "../execute/machine.ts";
 import type { OperationAccess, RunObserver } from "../execute/run-observer.ts";
 import type { BlockState, ClusterState, LaunchState, WarpState } from "../execute/state.ts";
-import { WARP } from "../layout.ts";
+import { CHECK, WARP } from "../layout.ts";
 import { whereIs } from "../ptx/operands.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import { accessCheck, operationAccess } from "./access-check.ts";
 import { type Conflict, RaceDetector } from "./races.ts";
-import { Shadow } from "./shadow.ts";
+import { Shadow, ShadowArena } from "./shadow.ts";
 
 export class Sanitizer implements RunObserver {
   readonly machine: Machine;
@@ -19,6 +19,7 @@ export class Sanitizer implements RunObserver {
   readonly counters: Counters;
   readonly races = new RaceDetector();
   readonly check: CheckFactory;
+  readonly #arena: ShadowArena;
   readonly #shadows = new WeakMap<Allocation, Shadow>();
   readonly #tagged = new Set<Shadow>();
   /** Shared and local windows, by slot: blocks that follow one another reuse them. */
@@ -34,6 +35,7 @@ export class Sanitizer implements RunObserver {
     this.machine = machine;
     this.memory = memory;
     this.counters = counters;
+    this.#arena = new ShadowArena(machine.buffer, machine.end, machine.shadowEnd);
     this.check = (site, context) => accessCheck(this, site.instruction, context);
   }
 
@@ -54,13 +56,13 @@ export class Sanitizer implements RunObserver {
   }
 
   allocated(allocation: Allocation): void {
-    this.#shadows.set(allocation, new Shadow(allocation.bytes));
+    this.#shadows.set(allocation, new Shadow(allocation.bytes, this.#arena));
   }
 
   shadowOf(allocation: Allocation): Shadow {
     let shadow = this.#shadows.get(allocation);
     if (shadow === undefined) {
-      shadow = new Shadow(allocation.bytes);
+      shadow = new Shadow(allocation.bytes, this.#arena);
       this.#shadows.set(allocation, shadow);
     }
     this.#tagged.add(shadow);
@@ -68,11 +70,20 @@ export class Sanitizer implements RunObserver {
   }
 
   sharedShadow(block: BlockState): Shadow {
-    return windowOf(this.#shared, block.slot, block.sharedBytes);
+    return this.#windowOf(this.#shared, block.slot, block.sharedBytes);
   }
 
   localShadow(block: BlockState, bytesPerThread: number): Shadow {
-    return windowOf(this.#local, block.slot, block.warps.length * WARP * bytesPerThread);
+    return this.#windowOf(this.#local, block.slot, block.warps.length * WARP * bytesPerThread);
+  }
+
+  #windowOf(windows: Map<number, Shadow>, slot: number, bytes: number): Shadow {
+    let shadow = windows.get(slot);
+    if (shadow === undefined || shadow.bytes !== bytes) {
+      shadow = new Shadow(bytes, this.#arena);
+      windows.set(slot, shadow);
+    }
+    return shadow;
   }
 
   launchBegins(launch: LaunchState, work: Work, unordered: readonly Work[]): void {
@@ -123,6 +134,21 @@ export class Sanitizer implements RunObserver {
 
   warpSynchronized(): void {
     this.machine.position.warp.warpSync = ++this.races.time;
+    this.warpRuns();
+  }
+
+  /** Tells the quick check who is running and what it is synchronised with. */
+  warpRuns(): void {
+    const { block, warp } = this.machine.position;
+    const { u32 } = this.machine;
+    const first = this.races.identity(block, block.warps[0] ?? warp, 0);
+    u32[CHECK.warp >> 2] = this.races.identity(block, warp, 0);
+    u32[CHECK.blockLow >> 2] = first;
+    u32[CHECK.blockHigh >> 2] = first + 64 * block.warps.length;
+    u32[CHECK.blockSync >> 2] = 2 * warp.blockSync;
+    u32[CHECK.warpSync >> 2] = 2 * warp.warpSync;
+    u32[CHECK.foreign >> 2] = 2 * this.races.foreignLimit(block);
+    u32[CHECK.time >> 2] = 2 * this.races.time;
   }
 
   fenced(): void {
@@ -131,6 +157,7 @@ export class Sanitizer implements RunObserver {
 
   released(): void {
     this.races.time++;
+    this.warpRuns();
   }
 
   /** The running warp has waited for something another thread released. */
@@ -140,6 +167,7 @@ export class Sanitizer implements RunObserver {
     warp.blockSync = now;
     warp.warpSync = now;
     block.gridSync = now;
+    this.warpRuns();
   }
 
   access(access: OperationAccess): void {
@@ -147,7 +175,10 @@ export class Sanitizer implements RunObserver {
   }
 
   pending(block: BlockState, offset: number, bytes: number, change: 1 | -1): void {
-    const { pending } = this.sharedShadow(block);
+    const { pending, written } = this.sharedShadow(block);
+    // Bytes under way count as not written, so that the quick check stops at them.
+    if (change === 1) written.forget(offset, offset + bytes);
+    else written.mark(offset, offset + bytes);
     for (let word = offset >> 2; word < (offset + bytes + 3) >> 2; word++) {
       pending[word] = (pending[word] ?? 0) + change;
     }
@@ -156,6 +187,7 @@ export class Sanitizer implements RunObserver {
   /** A strong write to a word: what the thread did before is visible to who reads it from there. */
   releaseThrough(address: number): void {
     this.#releases.set(address, ++this.races.time);
+    this.warpRuns();
   }
 
   /** A strong read of a word. */
@@ -216,19 +248,4 @@ export class Sanitizer implements RunObserver {
       thread: null,
     });
   }
-}
-
-function windowOf(windows: Map<number, Shadow>, slot: number, bytes: number): Shadow {
-  let shadow = windows.get(slot);
-  if (shadow === undefined || shadow.bytes !== bytes) {
-    shadow = new Shadow(bytes);
-    windows.set(slot, shadow);
-  }
-  return shadow;
-}
-
-/** `allocation 3 (400 bytes)`, or the name of a variable. */
-export function describe(allocation: Allocation): string {
-  if (allocation.name !== undefined) return `variable ${allocation.name}`;
-  return `allocation ${allocation.number} (${allocation.bytes} bytes of ${allocation.kind} memory)`;
 }

@@ -4,8 +4,44 @@
 export const SEVERAL_LANES = 32;
 export const SEVERAL_WARPS = 33;
 export const SEVERAL_BLOCKS = 34;
-/** Bit of a time: the access was atomic, volatile or ordered, so it races with no other such. */
-export const STRONG = 0x80000000;
+/**
+ * Times are stored doubled, so that they compare as signed integers; the lowest bit says that the
+ * access was atomic, volatile or ordered, so that it races with no other such.
+ */
+export const STRONG = 1;
+
+type Lists = [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array];
+
+/**
+ * Hands out linear memory for shadows, where WebAssembly can look at them. When it is used up, or
+ * there never was any, lists lie in JavaScript's memory and only JavaScript looks.
+ */
+export class ShadowArena {
+  readonly #buffer: ArrayBuffer;
+  readonly #end: number;
+  #next: number;
+
+  constructor(buffer: ArrayBuffer, begin: number, end: number) {
+    this.#buffer = buffer;
+    this.#next = begin;
+    this.#end = end;
+  }
+
+  /** `count` zeroed lists of `words` words; address 0 when they are not in linear memory. */
+  take(words: number, count: number): { readonly address: number; readonly lists: Uint32Array[] } {
+    const bytes = 4 * words;
+    if (this.#next + count * bytes > this.#end) {
+      return { address: 0, lists: Array.from({ length: count }, () => new Uint32Array(words)) };
+    }
+    const address = this.#next;
+    this.#next += Math.ceil((count * bytes) / 16) * 16;
+    const lists = Array.from(
+      { length: count },
+      (_, at) => new Uint32Array(this.#buffer, address + at * bytes, words),
+    );
+    return { address, lists };
+  }
+}
 
 /**
  * Identities are warp · 64 + lane, where warps are numbered over all launches from 1; 0 is nobody.
@@ -22,32 +58,46 @@ export class AccessTags {
   writeSites: Uint32Array;
   readSites: Uint32Array;
 
-  constructor(bytes: number, grain = 2) {
-    const count = (bytes + (1 << grain) - 1) >> grain;
+  /** Linear address of the lists, one `stride` after the other; 0 when they lie elsewhere. */
+  address = 0;
+  stride = 0;
+  readonly #arena: ShadowArena;
+
+  constructor(bytes: number, arena: ShadowArena, grain = 2) {
     this.grain = grain;
-    this.writers = new Uint32Array(count);
-    this.writeTimes = new Uint32Array(count);
-    this.readers = new Uint32Array(count);
-    this.readTimes = new Uint32Array(count);
-    this.writeSites = new Uint32Array(count);
-    this.readSites = new Uint32Array(count);
+    this.#arena = arena;
+    const count = (bytes + (1 << grain) - 1) >> grain;
+    [this.writers, this.writeTimes, this.readers, this.readTimes, this.writeSites, this.readSites] =
+      this.#lists(count);
+  }
+
+  #lists(count: number): Lists {
+    const words = (count + 7) & ~3;
+    const { address, lists } = this.#arena.take(words, 6);
+    this.address = address;
+    this.stride = 4 * words;
+    return lists as Lists;
   }
 
   /** Makes tags fine enough for accesses of `2 ** grain` bytes. */
   refine(grain: number): void {
     const factor = 2 ** (this.grain - grain);
     if (factor <= 1) return;
-    const spread = (old: Uint32Array): Uint32Array => {
-      const fine = new Uint32Array(old.length * factor);
-      for (let at = 0; at < fine.length; at++) fine[at] = old[Math.floor(at / factor)] ?? 0;
-      return fine;
-    };
-    this.writers = spread(this.writers);
-    this.writeTimes = spread(this.writeTimes);
-    this.readers = spread(this.readers);
-    this.readTimes = spread(this.readTimes);
-    this.writeSites = spread(this.writeSites);
-    this.readSites = spread(this.readSites);
+    const old = [
+      this.writers,
+      this.writeTimes,
+      this.readers,
+      this.readTimes,
+      this.writeSites,
+      this.readSites,
+    ];
+    const lists = this.#lists(this.writers.length * factor);
+    for (const [index, list] of lists.entries()) {
+      const from = old[index];
+      for (let at = 0; at < list.length; at++) list[at] = from?.[Math.floor(at / factor)] ?? 0;
+    }
+    [this.writers, this.writeTimes, this.readers, this.readTimes, this.writeSites, this.readSites] =
+      lists;
     this.grain = grain;
   }
 
@@ -60,11 +110,28 @@ export class AccessTags {
 export class WrittenBits {
   #bits: Uint32Array | undefined;
   readonly #bytes: number;
-  #all: boolean;
+  readonly #arena: ShadowArena;
+  #address = 0;
+  #all = false;
 
-  constructor(bytes: number) {
+  constructor(bytes: number, arena: ShadowArena) {
     this.#bytes = bytes;
-    this.#all = false;
+    this.#arena = arena;
+  }
+
+  #made(): Uint32Array {
+    if (this.#bits === undefined) {
+      const { address, lists } = this.#arena.take((this.#bytes + 31 + 128) >> 5, 1);
+      this.#address = address;
+      this.#bits = lists[0] ?? new Uint32Array(0);
+    }
+    return this.#bits;
+  }
+
+  /** Linear address of the bits; 0 when there are none to look at. */
+  get address(): number {
+    this.#made();
+    return this.#address;
   }
 
   get all(): boolean {
@@ -81,11 +148,9 @@ export class WrittenBits {
     if (this.#all) return;
     if (from <= 0 && to >= this.#bytes) {
       this.#all = true;
-      this.#bits = undefined;
       return;
     }
-    this.#bits ??= new Uint32Array((this.#bytes + 31) >> 5);
-    const bits = this.#bits;
+    const bits = this.#made();
     let at = from;
     while (at < to) {
       if ((at & 31) === 0 && to - at >= 32) {
@@ -128,10 +193,15 @@ export class WrittenBits {
     }
   }
 
+  /** Takes back that [from, to) was written. */
+  forget(from: number, to: number): void {
+    for (let at = from; at < to; at++) this.#unmark(at);
+  }
+
   #unmark(at: number): void {
     if (this.#all) {
       this.#all = false;
-      this.#bits = new Uint32Array((this.#bytes + 31) >> 5).fill(0xffffffff);
+      this.#made().fill(0xffffffff);
     }
     const bits = this.#bits;
     if (bits !== undefined) bits[at >> 5] = (bits[at >> 5] ?? 0) & ~(1 << (at & 31));
@@ -142,16 +212,20 @@ export class Shadow {
   readonly bytes: number;
   readonly written: WrittenBits;
   #tags: AccessTags | undefined;
+  readonly #arena: ShadowArena;
+  /** Number of the last launch that wrote here. */
+  lastWrite = 0;
   /** Per 4-byte word: asynchronous copies that will land there. */
   #pending: Uint8Array | undefined;
 
-  constructor(bytes: number) {
+  constructor(bytes: number, arena: ShadowArena) {
     this.bytes = bytes;
-    this.written = new WrittenBits(bytes);
+    this.#arena = arena;
+    this.written = new WrittenBits(bytes, arena);
   }
 
   get tags(): AccessTags {
-    this.#tags ??= new AccessTags(this.bytes);
+    this.#tags ??= new AccessTags(this.bytes, this.#arena);
     return this.#tags;
   }
 

@@ -2,7 +2,8 @@
 import { i32, i32x4, i64x2, type Local, v128 } from "../../wasm/wasm.ts";
 import { CONSTANT_ROWS, GLOBAL_TAG, HEADER, PARAM_BASE } from "../layout.ts";
 import type { Instruction, Operand } from "../ptx/ptx.ts";
-import { highWords, type LaneEmitter, lowWords, splat32, type Vec } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { highWords, lowWords, splat32, type Vec } from "./vectors.ts";
 
 export type Space = "global" | "shared" | "cluster" | "local" | "const" | "param" | "generic";
 

@@ -13,7 +13,8 @@ import {
 } from "../../wasm/wasm.ts";
 import type { Operand } from "../ptx/ptx.ts";
 import { addressOperand, linearAddresses, spaceOf } from "./addresses.ts";
-import { type LaneEmitter, splat32, type Vec } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { splat32, type Vec } from "./vectors.ts";
 import { type LaneType, readExtended, typeOf } from "./types.ts";
 
 const OPERATIONS = new Set("add min max and or xor inc dec exch cas".split(" "));

@@ -1,15 +1,8 @@
 /** Logic, shifts, permutations, moves and selections. */
 import { type Expr, i8x16, i32, i32x4, i64, i64x2, select, v128 } from "../../wasm/wasm.ts";
 import type { Operand } from "../ptx/ptx.ts";
-import {
-  highWords,
-  type LaneEmitter,
-  lowWords,
-  splat32,
-  splat64,
-  type Vec,
-  type Wide,
-} from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { highWords, lowWords, splat32, splat64, type Vec, type Wide } from "./vectors.ts";
 import { cut, has, readExtended, typeOf, typesOf, widen } from "./types.ts";
 
 export function logic(e: LaneEmitter): void {

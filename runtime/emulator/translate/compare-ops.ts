@@ -2,7 +2,8 @@
 import { i32x4, i64x2, v128 } from "../../wasm/wasm.ts";
 import { compareFloats } from "./float-ops.ts";
 import { greater64 } from "./integer-ops.ts";
-import { type LaneEmitter, lowWords, splat32, type Vec, type Wide } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { lowWords, splat32, type Vec, type Wide } from "./vectors.ts";
 import { type LaneType, readExtended, typesOf } from "./types.ts";
 
 const COMPARISONS = new Set(

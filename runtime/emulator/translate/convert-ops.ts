@@ -15,7 +15,8 @@ import {
 } from "../../wasm/wasm.ts";
 import type { Operand } from "../ptx/ptx.ts";
 import { directedMode, flush, saturate } from "./float-ops.ts";
-import { type LaneEmitter, splat32, type Vec, type Wide } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { splat32, type Vec, type Wide } from "./vectors.ts";
 import { extend, has, type LaneType, laneType, readExtended } from "./types.ts";
 
 const PACKED = new Set(["f16x2", "bf16x2", "e4m3x2", "e5m2x2"]);

@@ -3,7 +3,8 @@ import { type Expr, f32, f32x4, f64x2, i32x4, v128 } from "../../wasm/wasm.ts";
 import { relaxedMadd } from "../../wasm/relaxed.ts";
 import { ROUNDING } from "../core/float-math.ts";
 import type { Operand } from "../ptx/ptx.ts";
-import { type LaneEmitter, splat32, splat64, type Vec, type Wide } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { splat32, splat64, type Vec, type Wide } from "./vectors.ts";
 import { has, type LaneType, typeOf } from "./types.ts";
 
 /** Subnormals become zeros of their sign. */

@@ -1,14 +1,8 @@
 /** Integer arithmetic. */
 import { type Expr, i8x16, i16x8, i32, i32x4, i64, i64x2, select, v128 } from "../../wasm/wasm.ts";
 import { HEADER } from "../layout.ts";
-import {
-  highWords,
-  type LaneEmitter,
-  splat32,
-  splat64,
-  type Vec,
-  type Wide,
-} from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { highWords, splat32, splat64, type Vec, type Wide } from "./vectors.ts";
 import { cut, has, type LaneType, laneType, readExtended, typeOf, typesOf } from "./types.ts";
 
 type Binary = (a: Vec, b: Vec) => Vec;

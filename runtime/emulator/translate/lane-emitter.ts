@@ -10,7 +10,6 @@ import {
   call,
   type Expr,
   type FunctionBuilder,
-  i8x16,
   i32,
   i32x4,
   i64x2,
@@ -23,21 +22,12 @@ import { unsupported } from "../ptx/operands.ts";
 import type { Instruction, Operand, Register } from "../ptx/ptx.ts";
 import type { KernelContext } from "./kernel-context.ts";
 import { special32, special64 } from "./special-registers.ts";
-
-export type Vec = Expr<"v128">;
-/** Four 64-bit lanes: the first two, the last two. */
-export interface Wide {
-  readonly low: Vec;
-  readonly high: Vec;
-}
+import { lowWords, splat32, splat64, type Vec, type Wide, widenHigh, widenLow } from "./vectors.ts";
 
 interface WideLocals {
   readonly low: Local<"v128">;
   readonly high: Local<"v128">;
 }
-
-export const splat32 = (value: number): Vec => i32x4.const(value, value, value, value);
-export const splat64 = (value: bigint): Vec => i64x2.const(value, value);
 
 export class LaneEmitter {
   readonly f: FunctionBuilder;
@@ -393,27 +383,6 @@ export class LaneEmitter {
       high: one(...operands.map((operand) => operand.high)),
     };
   }
-}
-
-const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
-const HIGH_WORDS = LOW_WORDS.map((byte) => byte + 4);
-
-/** The low 32 bits of four 64-bit lanes. */
-export function lowWords({ low, high }: Wide): Vec {
-  return i8x16.shuffle(low, high, LOW_WORDS);
-}
-
-export function highWords({ low, high }: Wide): Vec {
-  return i8x16.shuffle(low, high, HIGH_WORDS);
-}
-
-/** Lane masks of 32-bit lanes 0, 1 as masks of 64-bit lanes. */
-export function widenLow(mask: Vec): Vec {
-  return i64x2.extendLowI32x4S(mask);
-}
-
-export function widenHigh(mask: Vec): Vec {
-  return i64x2.extendHighI32x4S(mask);
 }
 
 const scratch = new DataView(new ArrayBuffer(8));

@@ -3,7 +3,8 @@ import { i8x16, i32x4, i64x2, v128 } from "../../wasm/wasm.ts";
 import { transpose } from "../core/matrix.ts";
 import type { Operand } from "../ptx/ptx.ts";
 import { addressOperand, linearAddresses, spaceOf } from "./addresses.ts";
-import { type LaneEmitter, splat32, type Vec, type Wide } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { splat32, type Vec, type Wide } from "./vectors.ts";
 import { extend, type LaneType, readExtended, typeOf } from "./types.ts";
 
 const LOW_PAIR = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];

@@ -1,7 +1,8 @@
 /** `%tid.x` and its kin. */
 import { i32, i32x4, i64, i64x2, v128 } from "../../wasm/wasm.ts";
 import { CONSTANT_ROWS, HEADER, LAUNCH } from "../layout.ts";
-import { type LaneEmitter, splat32, type Vec, type Wide } from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { splat32, type Vec, type Wide } from "./vectors.ts";
 
 const ROWS: Readonly<Record<string, number>> = {
   "%tid.x": HEADER.tidX,

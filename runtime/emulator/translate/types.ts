@@ -1,13 +1,7 @@
 /** PTX types as operations need them: how a value sits in its lane and how to read it. */
 import { i32x4, v128 } from "../../wasm/wasm.ts";
-import {
-  type LaneEmitter,
-  splat32,
-  type Vec,
-  type Wide,
-  widenHigh,
-  widenLow,
-} from "./lane-emitter.ts";
+import type { LaneEmitter } from "./lane-emitter.ts";
+import { splat32, type Vec, type Wide, widenHigh, widenLow } from "./vectors.ts";
 import type { Operand } from "../ptx/ptx.ts";
 
 /**
