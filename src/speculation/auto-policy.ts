@@ -74,7 +74,8 @@ class MeasuredPolicy implements AutoPolicy {
   readonly #refresh: number;
   readonly #margin: number;
   #credit: number;
-  #stepsSincePlain = 0;
+  /** Since plain decoding was last timed; a text begins with that, as costs may be from a busier time. */
+  #stepsSincePlain = Number.POSITIVE_INFINITY;
   #plainRun = 0;
   #probeInterval = SHORTEST_PROBE_INTERVAL;
 

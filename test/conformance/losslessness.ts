@@ -107,7 +107,7 @@ export function losslessness(makeExecutor: () => Executor, { models = 3, tokens 
         const outputs = await session
           .compile(logitsGraph(model, over))
           .run({ tokens: Int32Array.from(tokens) });
-        return (outputs["logits"] as Float32Array).slice();
+        return (outputs.logits as Float32Array).slice();
       };
       for (const [at, token] of prompt.entries()) await run(rootOnly, [token], at);
       const all = await run(tree, drafts, prompt.length);
