@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
 import { noDrafter } from "../drafters/none.ts";
 import { drafterFor, unusedHeadTensors } from "../drafters/registry.ts";
 import type { EagleMask } from "../drafters/eagle-attn.ts";
@@ -21,7 +22,12 @@ import { type HubProgress, resolveModelPath } from "../weights/hub.ts";
 import type { TensorFile } from "../weights/tensor-file.ts";
 import { openDevice } from "./open-device.ts";
 import { Model } from "./model.ts";
-import { expectedTensors, headsPrefix, parameterSource } from "./parameter-source.ts";
+import {
+  type CheckpointSource,
+  expectedTensors,
+  headsPrefix,
+  parameterSource,
+} from "./parameter-source.ts";
 
 export interface LoadOptions {
   /** Folder, file or hub id of draft heads; plain decoding without. */
@@ -79,6 +85,13 @@ async function loadFrom(
     cacheType: "f32",
   };
   const headsConfig = heads && parseHeadsConfig(heads.config, heads.configFile, heads.kind);
+  if (headsConfig?.kind === "hydra" && headsConfig.hiddenStateOffset > config.layers) {
+    throw new HydrantError(
+      "config/bad-field",
+      `Field hidden_state_offset is ${headsConfig.hiddenStateOffset}, but the model has ${config.layers} layers.`,
+      { path: `${heads?.configFile}: hidden_state_offset` },
+    );
+  }
   const drafter =
     heads && headsConfig
       ? drafterFor(base, headsConfig, heads.weights.tensors.keys(), {
@@ -110,7 +123,7 @@ async function loadFrom(
       base,
       drafter,
       executor,
-      weights: await executor.load(source, options.signal),
+      weights: await loadWeights(executor, source, options.signal),
       tokenizer,
       chatTemplate,
       eosTokenIds: [...new Set([...config.eosTokenIds, ...(await generationEos(dir))])],
@@ -119,6 +132,27 @@ async function loadFrom(
   } catch (error) {
     await executor.dispose();
     throw error;
+  }
+}
+
+/** An executor knows parameters by their names in the graph; its errors get the file's. */
+async function loadWeights(
+  executor: Executor,
+  source: CheckpointSource,
+  signal: AbortSignal | undefined,
+): Promise<LoadedWeights> {
+  try {
+    return await executor.load(source, signal);
+  } catch (error) {
+    if (!(error instanceof HydrantError) || error.path === undefined) throw error;
+    const origin = source.origin(error.path);
+    if (origin === undefined) throw error;
+    const { code, message, hint } = error;
+    throw new HydrantError(code, message, {
+      path: `${origin.file}: ${origin.name}`,
+      ...(hint === undefined ? {} : { hint }),
+      cause: error,
+    });
   }
 }
 

@@ -31,8 +31,14 @@ export interface BoundTensors {
   readonly tensors: ReadonlyMap<string, WeightInfo>;
 }
 
+/** Weights on disk as an executor asks for them. */
+export interface CheckpointSource extends ParameterSource {
+  /** Name and file of a parameter's tensor. */
+  origin(parameter: string): WeightInfo | undefined;
+}
+
 /** A base checkpoint and draft heads as the one source an executor loads from. */
-export function parameterSource(base: BoundTensors, heads?: BoundTensors): ParameterSource {
+export function parameterSource(base: BoundTensors, heads?: BoundTensors): CheckpointSource {
   const parameters = new Map<string, WeightInfo>();
   const files = new Map<string, TensorFile>();
   for (const [prefix, part] of [
@@ -46,6 +52,7 @@ export function parameterSource(base: BoundTensors, heads?: BoundTensors): Param
   }
   return {
     parameters,
+    origin: (parameter) => parameters.get(parameter),
     async read(parameter, into, offset) {
       const info = parameters.get(parameter);
       const file = files.get(parameter);

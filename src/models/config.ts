@@ -87,7 +87,7 @@ export function parseModelConfig(json: unknown, file: string): ModelConfig {
     vocabSize: fields.integer("vocab_size", 1),
     hiddenSize,
     intermediateSize: fields.integer("intermediate_size", 1),
-    layers: fields.integer("num_hidden_layers", 1),
+    layers: fields.integer("num_hidden_layers", 1, maxLayers),
     heads,
     kvHeads,
     headDim,
@@ -176,6 +176,11 @@ function parseArchitecture(fields: JsonFields): Architecture {
   );
 }
 
+// The graph is built before the weights are compared with it, so what its size follows has a bound
+// that no model comes near: a broken file must not exhaust the memory.
+const maxLayers = 1024;
+const maxHeadDim = 65536;
+
 /** Fields that, when set, mean another computation than the one we build. */
 function rejectWhatChangesTheMaths(fields: JsonFields): void {
   const activation = fields.optionalString("hidden_act") ?? "silu";
@@ -185,7 +190,10 @@ function rejectWhatChangesTheMaths(fields: JsonFields): void {
       `Activation ${activation.slice(0, 40)} is not supported, only silu.`,
     );
   }
-  const rotated = fields.optionalNumber("partial_rotary_factor") ?? 1;
+  const rotated =
+    fields.optionalObject("rope_parameters")?.optionalNumber("partial_rotary_factor") ??
+    fields.optionalNumber("partial_rotary_factor") ??
+    1;
   if (rotated !== 1) {
     throw fields.unsupported("partial_rotary_factor", "Partly rotated heads are not supported.");
   }
@@ -207,12 +215,11 @@ function parseHeadDim(fields: JsonFields, hiddenSize: number, heads: number): nu
     );
   }
   const headDim = given ?? hiddenSize / heads;
-  if (headDim % 2 !== 0) {
-    // Rotary embedding turns pairs of dimensions.
-    throw fields.bad(
-      given === undefined ? "num_attention_heads" : "head_dim",
-      `gives heads of odd size ${headDim}`,
-    );
+  const field = given === undefined ? "num_attention_heads" : "head_dim";
+  // Rotary embedding turns pairs of dimensions.
+  if (headDim % 2 !== 0) throw fields.bad(field, `gives heads of odd size ${headDim}`);
+  if (headDim > maxHeadDim) {
+    throw fields.bad(field, `gives heads of size ${headDim}, beyond ${maxHeadDim}`);
   }
   return headDim;
 }

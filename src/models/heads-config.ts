@@ -1,5 +1,8 @@
 import { JsonFields } from "../util/json-fields.ts";
 
+/** Bounds the graph that is built before the weights are compared with it; public heads have 4. */
+const maxHeadLayers = 256;
+
 const hydraArchitectures = ["mlp", "prefix-mlp", "eagle-attn", "cross-attn"] as const;
 export type HydraArchitecture = (typeof hydraArchitectures)[number];
 
@@ -77,7 +80,7 @@ function parseHydra(fields: JsonFields): HeadsConfig {
   }
   const recurrent = arch === "eagle-attn" || arch === "cross-attn";
   const numHeads = fields.optionalInteger("hydra_num_heads", 1) ?? (recurrent ? 1 : 4);
-  const numLayers = fields.optionalInteger("hydra_num_layers", 1) ?? 1;
+  const numLayers = fields.optionalInteger("hydra_num_layers", 1, maxHeadLayers) ?? 1;
   const grounded = fields.optionalBoolean("grounded_heads") ?? recurrent;
   if (recurrent && numHeads !== 1)
     throw fields.bad("hydra_num_heads", `must be 1 for ${arch} heads`);
@@ -102,8 +105,8 @@ function parseMedusa(fields: JsonFields): HeadsConfig {
     numHeads:
       fields.optionalInteger("medusa_num_heads", 1) ?? fields.optionalInteger("num_heads", 1) ?? 5,
     numLayers:
-      fields.optionalInteger("medusa_num_layers", 1) ??
-      fields.optionalInteger("num_hidden_layers", 1) ??
+      fields.optionalInteger("medusa_num_layers", 1, maxHeadLayers) ??
+      fields.optionalInteger("num_hidden_layers", 1, maxHeadLayers) ??
       1,
     ownLmHeads: version !== "2" && version !== 2,
     baseModel: fields.optionalString("base_model_name_or_path"),

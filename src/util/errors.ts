@@ -29,7 +29,9 @@ export class HydrantError extends Error {
   get oneLine(): string {
     const where = this.path === undefined ? "" : `${this.path}: `;
     const hint = this.hint === undefined ? "" : ` ${this.hint}`;
-    return `${where}${this.message}${hint}`.replace(/\s*\n\s*/g, " ");
+    const line = `${where}${this.message}${hint}`.replace(/\s*\n\s*/g, " ");
+    // Names come from files: they must not steer the terminal.
+    return line.replace(/\p{Cc}/gu, "\uFFFD");
   }
 }
 

@@ -42,18 +42,18 @@ export class JsonFields {
     return Object.keys(this.#record);
   }
 
-  /** An integer from `min` to 2^31 - 1. */
-  optionalInteger(name: string, min = 0): number | undefined {
+  /** An integer from `min` to `max`, which is 2^31 - 1 unless given. */
+  optionalInteger(name: string, min = 0, max = largest): number | undefined {
     if (!this.has(name)) return undefined;
     const value = this.raw(name);
-    if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= largest) {
+    if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
       return value;
     }
-    throw this.bad(name, `must be an integer from ${min} to ${largest}`);
+    throw this.bad(name, `must be an integer from ${min} to ${max}`);
   }
 
-  integer(name: string, min = 0): number {
-    return this.optionalInteger(name, min) ?? this.#missing(name);
+  integer(name: string, min = 0, max = largest): number {
+    return this.optionalInteger(name, min, max) ?? this.#missing(name);
   }
 
   /** A finite number above 0, or from 0 on where `zero` says so. */

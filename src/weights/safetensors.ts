@@ -110,8 +110,11 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, file: string):
   const scanner = new JsonScanner(text);
   const tensors = new Map<string, Placed>();
   let metadata: Map<string, string> | undefined;
+  /** The entry being read. */
+  let current: string | undefined;
   try {
     scanner.object((name) => {
+      current = name;
       if (name === "__metadata__") {
         if (metadata !== undefined)
           throw fail("duplicate-name", "The header has __metadata__ twice.", file);
@@ -121,6 +124,7 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, file: string):
           throw fail("duplicate-name", "The header names this tensor twice.", file, name);
         tensors.set(name, readEntry(scanner, name, file));
       }
+      current = undefined;
     });
     scanner.end();
   } catch (error) {
@@ -129,6 +133,7 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, file: string):
       "bad-header",
       `The header is not valid: ${error.message} at character ${error.offset}.`,
       file,
+      current,
     );
   }
   checkLayout([...tensors.values()], dataBytes, file);

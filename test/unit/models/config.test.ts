@@ -41,6 +41,30 @@ function failure(action: () => unknown): HydrantError {
 }
 
 describe("reading config.json", () => {
+  it("refuses sizes that no model has, before a graph is built of them", () => {
+    for (const changes of [
+      { num_hidden_layers: 2_000_000_000 },
+      { head_dim: 2_000_000_000 },
+      { hidden_size: 2_000_000_000, num_attention_heads: 1 },
+    ]) {
+      expect(failure(() => parse(changes))).toMatchObject({ code: "config/bad-field" });
+    }
+    const heads = { hydra_num_layers: 1_000_000_000 };
+    expect(failure(() => parseHeadsConfig(heads, "config.json"))).toMatchObject({
+      code: "config/bad-field",
+      path: "config.json: hydra_num_layers",
+    });
+  });
+
+  it("refuses partly rotated heads in both places that can ask for them", () => {
+    for (const changes of [
+      { partial_rotary_factor: 0.5 },
+      { rope_parameters: { rope_type: "default", partial_rotary_factor: 0.5 } },
+    ]) {
+      expect(failure(() => parse(changes))).toMatchObject({ code: "config/unsupported" });
+    }
+  });
+
   it("fills what early Llama files leave out", () => {
     expect(parse({})).toEqual({
       architecture: "llama",

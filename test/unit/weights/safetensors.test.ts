@@ -58,6 +58,22 @@ describe("opening a safetensors file", () => {
     expect(error.message).toContain("F31");
   });
 
+  it.each([
+    ["shape", '{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}'],
+    ["shape", '{"dtype":"F32","shape":"1","data_offsets":[0,4]}'],
+    ["offset", '{"dtype":"F32","shape":[1],"data_offsets":[0,1e999]}'],
+    ["dtype", '{"dtype":7,"shape":[1],"data_offsets":[0,4]}'],
+  ])("names the tensor whose %s is no such thing", async (_, json) => {
+    const path = await writeTemporary(
+      directory,
+      safetensors(`{"a.weight":${json}}`, new Uint8Array(4)),
+    );
+    expect(await failureOf(() => openSafetensors(path))).toMatchObject({
+      code: "safetensors/bad-header",
+      path: `${path}: a.weight`,
+    });
+  });
+
   it("says when a name is asked for that it does not have", async () => {
     const file = await open(safetensors({}));
     expect((await failureOf(() => file.read("a", new Uint8Array(1)))).code).toBe(
