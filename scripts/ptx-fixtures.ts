@@ -13,7 +13,11 @@ for (const { nvrtc } of installedNvrtc()) {
   mkdirSync(folder, { recursive: true });
   for (const { name, url, archOf } of conformanceSources()) {
     const source = readFileSync(url, "utf8");
-    const { ptx } = compileCuda(nvrtc, { source, name: `/kernels/${name}.cu`, arch: archOf(major) });
+    const { ptx } = compileCuda(nvrtc, {
+      source,
+      name: `/kernels/${name}.cu`,
+      arch: archOf(major),
+    });
     writeFileSync(new URL(`${name}.ptx`, folder), ptx);
   }
   console.log(`${folder.pathname}: ${conformanceSources().length} files`);

@@ -118,9 +118,11 @@ export class Machine {
   /** Records a fault of the running warp, seen at a lane (-1: the first active one is not known). */
   report(kind: FindingKind, message: string, instruction: Instruction, lane: number): void {
     const { launch, block, warp } = this.position;
+    const call = instruction.source?.inlinedAt;
+    const inlined = call === undefined ? "" : ` (inlined at ${call.file}:${call.line})`;
     this.findings.add({
       kind,
-      message,
+      message: message + inlined,
       kernel: launch.kernelName,
       file: instruction.source?.file ?? null,
       line: instruction.source?.line ?? null,

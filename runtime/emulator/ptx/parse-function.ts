@@ -119,9 +119,17 @@ class BodyParser {
         this.#declareRegisters();
         return;
       case ".loc": {
-        const file = Number(reader.integer());
-        this.#source = { file: this.#module.file(file), line: Number(reader.integer()) };
-        while (reader.peek().line === line) reader.next();
+        const place = (): { file: string; line: number } => ({
+          file: this.#module.file(Number(reader.integer())),
+          line: Number(reader.integer()),
+        });
+        const own = place();
+        // `, function_name NAME, inlined_at FILE LINE COLUMN` may follow on the same line.
+        let inlinedAt: { file: string; line: number } | undefined;
+        while (reader.peek().line === line && reader.peek().kind !== "end") {
+          if (reader.next().text === "inlined_at") inlinedAt = place();
+        }
+        this.#source = inlinedAt === undefined ? own : { ...own, inlinedAt };
         return;
       }
       case ".pragma":

@@ -52,8 +52,16 @@ class ModuleParser {
       instructions: fn.instructions.map((instruction) => {
         const { source } = instruction;
         if (source === undefined) return instruction;
-        const file = this.#files.get(Number(source.file))?.name ?? `file ${source.file}`;
-        return { ...instruction, source: { file, line: source.line } };
+        const named = <T extends { readonly file: string }>(place: T): T => {
+          const name = this.#files.get(Number(place.file))?.name;
+          return { ...place, file: name ?? `file ${place.file}` };
+        };
+        const { inlinedAt } = source;
+        const full = named(source);
+        return {
+          ...instruction,
+          source: inlinedAt === undefined ? full : { ...full, inlinedAt: named(inlinedAt) },
+        };
       }),
     };
   }

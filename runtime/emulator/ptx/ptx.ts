@@ -47,6 +47,8 @@ export type Operand =
 export interface SourceLine {
   readonly file: string;
   readonly line: number;
+  /** The call it was inlined at, when it stands in an inlined function. */
+  readonly inlinedAt?: { readonly file: string; readonly line: number };
 }
 
 export interface Instruction {
