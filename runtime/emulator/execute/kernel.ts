@@ -3,7 +3,7 @@ import { inlineCalls } from "../ptx/inline-calls.ts";
 import { unsupported } from "../ptx/operands.ts";
 import type { PtxFunction, PtxModule } from "../ptx/ptx.ts";
 import type { Block } from "../analysis/cfg.ts";
-import { operationHandler } from "../operations/operations.ts";
+import { matrixAccess, operationHandler } from "../operations/operations.ts";
 import type { KernelContext, ModuleAddresses } from "../translate/kernel-context.ts";
 import {
   type Site,
@@ -77,6 +77,9 @@ export function loadKernel(
   const handlers = sites.map((site): SiteHandler => {
     if (site.purpose === "operation") return operationHandler(site.instruction, context, machine);
     if (check === undefined) throw unsupported(site.instruction);
+    if (site.instruction.parts[0] === "ldmatrix") {
+      return matrixAccess(site.instruction, context, machine);
+    }
     return check(site, context);
   });
   const instance = new WebAssembly.Instance(code, {

@@ -4,29 +4,29 @@
  */
 import { blockExtra, type WarpState } from "../execute/state.ts";
 import type { Machine } from "../execute/machine.ts";
-import type { Handler, Operation } from "./operation.ts";
+import { firstLane, type Handler, type Operation } from "./operation.ts";
 import { eachLane } from "./warp-operations.ts";
 
-export interface LaneCopy {
-  readonly lane: number;
-  /** Linear addresses. */
-  readonly to: number;
-  readonly from: number;
+/** One cp.async of a warp. */
+export interface WarpCopy {
+  /** Lanes whose copies have not landed. */
+  left: number;
+  /** By lane: linear addresses, and bytes that are copied; the rest becomes zero. */
+  readonly to: Uint32Array;
+  readonly from: Uint32Array;
+  readonly sourceBytes: Uint8Array;
   readonly bytes: number;
-  /** Bytes past these become zero. */
-  readonly sourceBytes: number;
-  /** Offset in the block's shared window. */
-  readonly offset: number;
-  done: boolean;
+  /** Linear address of the block's shared window. */
+  readonly window: number;
 }
 
 interface Group {
   readonly lanes: number;
-  readonly copies: readonly LaneCopy[];
+  readonly copies: readonly WarpCopy[];
 }
 
 interface WarpCopies {
-  open: LaneCopy[];
+  open: { readonly lanes: number; readonly copy: WarpCopy }[];
   groups: Group[];
 }
 
@@ -59,26 +59,30 @@ export function copyAsync(op: Operation): Handler {
   const targets = new Float64Array(32);
   const origins = new Float64Array(32);
   return (warp, mask) => {
-    const copies = copiesOf(machine);
+    const { block } = machine.position;
+    const copy: WarpCopy = {
+      left: mask,
+      to: new Uint32Array(32),
+      from: new Uint32Array(32),
+      sourceBytes: new Uint8Array(32),
+      bytes,
+      window: block.sharedBase,
+    };
     let reading = 0;
-    eachLane(mask, (lane) => {
+    for (let rest = mask; rest !== 0; rest &= rest - 1) {
+      const lane = firstLane(rest);
       const given = sourceSize?.(warp, lane) ?? bytes;
       const sourceBytes = isPredicate ? (given !== 0 ? 0 : bytes) : Math.min(given >>> 0, bytes);
-      const address = to(warp, lane);
-      const { block, offset } = op.sharedPlace(address);
-      targets[lane] = address;
-      origins[lane] = from(warp, lane);
+      const target = to(warp, lane);
+      const origin = from(warp, lane);
+      targets[lane] = target;
+      origins[lane] = origin;
+      copy.to[lane] = target < 2 ** 24 ? copy.window + target : op.sharedLinear(target);
+      copy.from[lane] = origin;
+      copy.sourceBytes[lane] = sourceBytes;
       if (sourceBytes > 0) reading |= 1 << lane;
-      copies.open.push({
-        lane,
-        to: block.sharedBase + offset,
-        from: origins[lane] ?? 0,
-        bytes,
-        sourceBytes,
-        offset,
-        done: false,
-      });
-    });
+    }
+    copiesOf(machine).open.push({ lanes: mask, copy });
     const { sanitizer } = machine;
     if (sanitizer === undefined) return;
     const access = { instruction, bytes };
@@ -96,45 +100,64 @@ export function copyAsync(op: Operation): Handler {
       lanes: mask,
       addresses: targets,
     });
-    const { block } = machine.position;
     eachLane(mask, (lane) => sanitizer.pending(block, targets[lane] ?? 0, bytes, 1));
   };
 }
 
-/** Lets a copy land, once. */
-export function land(machine: Machine, copy: LaneCopy): void {
-  if (copy.done) return;
-  copy.done = true;
-  const { i32, u8 } = machine;
-  if (((copy.to | copy.from | copy.sourceBytes) & 3) === 0) {
-    for (let at = 0; at < copy.sourceBytes; at += 4) {
-      i32[(copy.to + at) >> 2] = i32[(copy.from + at) >> 2] ?? 0;
+/** Lets the copies of some lanes land, each once. */
+function land(machine: Machine, copy: WarpCopy, lanes: number): void {
+  const { i32, u8, sanitizer } = machine;
+  const { block } = machine.position;
+  const { bytes } = copy;
+  for (let rest = copy.left & lanes; rest !== 0; rest &= rest - 1) {
+    const lane = firstLane(rest);
+    const to = copy.to[lane] ?? 0;
+    const from = copy.from[lane] ?? 0;
+    const count = copy.sourceBytes[lane] ?? 0;
+    if (count === 16 && ((to | from) & 3) === 0) {
+      const [a, b] = [to >> 2, from >> 2];
+      i32[a] = i32[b] ?? 0;
+      i32[a + 1] = i32[b + 1] ?? 0;
+      i32[a + 2] = i32[b + 2] ?? 0;
+      i32[a + 3] = i32[b + 3] ?? 0;
+    } else {
+      for (let at = 0; at < count; at++) u8[to + at] = u8[from + at] ?? 0;
+      for (let at = count; at < bytes; at++) u8[to + at] = 0;
     }
-  } else u8.copyWithin(copy.to, copy.from, copy.from + copy.sourceBytes);
-  u8.fill(0, copy.to + copy.sourceBytes, copy.to + copy.bytes);
-  machine.sanitizer?.pending(machine.position.block, copy.offset, copy.bytes, -1);
+    sanitizer?.pending(block, to - copy.window, bytes, -1);
+  }
+  copy.left &= ~lanes;
 }
 
 function commit(copies: WarpCopies, lanes: number): void {
-  const isChosen = (copy: LaneCopy): boolean => ((lanes >>> copy.lane) & 1) === 1;
-  copies.groups.push({ lanes, copies: copies.open.filter(isChosen) });
-  copies.open = copies.open.filter((copy) => !isChosen(copy));
+  const chosen = copies.open.filter((one) => (one.lanes & lanes) !== 0);
+  copies.groups.push({ lanes, copies: chosen.map(({ copy }) => copy) });
+  copies.open = copies.open.flatMap(({ lanes: all, copy }) => {
+    const others = all & ~lanes;
+    return others === 0 ? [] : [{ lanes: others, copy }];
+  });
 }
 
 /** Lets all but the last `keep` groups of each lane land. */
 function wait(machine: Machine, copies: WarpCopies, lanes: number, keep: number): void {
+  const { groups } = copies;
   const newer = new Uint8Array(32);
-  for (const group of copies.groups.toReversed()) {
-    for (const copy of group.copies) {
-      if (((lanes >>> copy.lane) & 1) === 1 && (newer[copy.lane] ?? 0) >= keep) land(machine, copy);
+  for (let at = groups.length - 1; at >= 0; at--) {
+    const group = groups[at];
+    if (group === undefined) continue;
+    let ripe = 0;
+    for (let rest = group.lanes; rest !== 0; rest &= rest - 1) {
+      const lane = firstLane(rest);
+      const count = newer[lane] ?? 0;
+      if (count >= keep) ripe |= 1 << lane;
+      else newer[lane] = count + 1;
     }
-    eachLane(group.lanes, (lane) => {
-      newer[lane] = Math.min((newer[lane] ?? 0) + 1, 255);
-    });
+    for (const copy of group.copies) land(machine, copy, ripe & lanes);
   }
-  while (copies.groups[0]?.copies.every(({ done }) => done) && copies.groups.length > keep) {
-    copies.groups.shift();
-  }
+  copies.groups = groups.filter(
+    (group, at) =>
+      at >= groups.length - keep || group.copies.some(({ left }) => (left & group.lanes) !== 0),
+  );
 }
 
 export function commitGroup(op: Operation): Handler {
@@ -152,10 +175,15 @@ export function waitGroup(op: Operation): Handler {
   };
 }
 
-/** Copies of a lane that have not landed, for an mbarrier that waits for them. */
-export function outstanding(machine: Machine, lane: number): readonly LaneCopy[] {
+/** The copies of a lane that have not landed, for an mbarrier that waits for them. */
+export function outstanding(machine: Machine, lane: number): () => void {
   const copies = copiesOf(machine);
-  return [...copies.groups.flatMap((group) => group.copies), ...copies.open].filter(
-    (copy) => copy.lane === lane && !copy.done,
-  );
+  const bit = 1 << lane;
+  const mine = [
+    ...copies.groups.filter(({ lanes }) => lanes & bit).flatMap((group) => group.copies),
+    ...copies.open.filter(({ lanes }) => lanes & bit).map(({ copy }) => copy),
+  ].filter(({ left }) => left & bit);
+  return () => {
+    for (const copy of mine) land(machine, copy, bit);
+  };
 }

@@ -47,6 +47,10 @@ function rowAccess(
   };
 }
 
+export function loadMatrixAccess(op: Operation): Handler {
+  return rowAccess(op, "read", op.address(op.operand(1), "shared"), matrixCount(op));
+}
+
 export function loadMatrix(op: Operation): Handler {
   const count = matrixCount(op);
   const address = op.address(op.operand(1), "shared");

@@ -4,7 +4,7 @@
  */
 import type { Machine } from "../execute/machine.ts";
 import { type BlockState, blockExtra } from "../execute/state.ts";
-import { land, outstanding } from "./async-copy.ts";
+import { outstanding } from "./async-copy.ts";
 import type { Handler, Operation } from "./operation.ts";
 import { eachLane } from "./warp-operations.ts";
 
@@ -191,9 +191,9 @@ export function arriveAfterCopies(op: Operation): Handler {
     eachLane(mask, (lane) => {
       const barrier = barrierAt(op, at(warp, lane), lane);
       if (counted) barrier.pending++;
-      const copies = outstanding(machine, lane);
+      const landCopies = outstanding(machine, lane);
       barrier.underWay.push(() => {
-        for (const copy of copies) land(machine, copy);
+        landCopies();
         arrive(machine, barrier, 1);
       });
     });

@@ -6,7 +6,12 @@ import type { KernelContext } from "../translate/kernel-context.ts";
 import { callBuiltin, fence, nothing, trap } from "./control-operations.ts";
 import { commitGroup, copyAsync, waitGroup } from "./async-copy.ts";
 import { bulkCopy } from "./bulk-copy.ts";
-import { loadMatrix, partialMatrixMultiply, storeMatrix } from "./matrix-operations.ts";
+import {
+  loadMatrix,
+  loadMatrixAccess,
+  partialMatrixMultiply,
+  storeMatrix,
+} from "./matrix-operations.ts";
 import { arriveAfterCopies, mbarrier } from "./mbarrier.ts";
 import { type Handler, Operation } from "./operation.ts";
 import { activeMask, elect, match, reduce, shuffle, vote, warpSync } from "./warp-operations.ts";
@@ -45,6 +50,15 @@ export function operationHandler(
 ): Handler {
   const op = new Operation(instruction, context, machine);
   return op.guarded(factoryOf(instruction, op)(op));
+}
+
+/** Only what the sanitiser is told of an ldmatrix that WebAssembly executes. */
+export function matrixAccess(
+  instruction: Instruction,
+  context: KernelContext,
+  machine: Machine,
+): Handler {
+  return loadMatrixAccess(new Operation(instruction, context, machine));
 }
 
 function factoryOf({ parts }: Instruction, op: Operation): Factory {

@@ -151,6 +151,10 @@ export class WrittenBits {
       return;
     }
     const bits = this.#made();
+    if ((from & 15) === 0 && to - from === 16) {
+      bits[from >> 5] = (bits[from >> 5] ?? 0) | (0xffff << (from & 16));
+      return;
+    }
     let at = from;
     while (at < to) {
       if ((at & 31) === 0 && to - at >= 32) {
@@ -195,6 +199,12 @@ export class WrittenBits {
 
   /** Takes back that [from, to) was written. */
   forget(from: number, to: number): void {
+    if ((from & 15) === 0 && to - from === 16) {
+      this.#unmark(from);
+      const bits = this.#made();
+      bits[from >> 5] = (bits[from >> 5] ?? 0) & ~(0xffff << (from & 16));
+      return;
+    }
     for (let at = from; at < to; at++) this.#unmark(at);
   }
 

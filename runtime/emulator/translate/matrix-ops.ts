@@ -1,7 +1,7 @@
-/** mma.sync as calls of the core's matrix functions. */
+/** mma.sync and ldmatrix as calls of the core's matrix functions. */
 import { callVoid, type Expr, i32, type Local, type Stmt } from "../../wasm/wasm.ts";
 import { MATRIX_TYPES } from "../core/matrix.ts";
-import { MMA_B } from "../layout.ts";
+import { HEADER, MMA_B } from "../layout.ts";
 import { unsupported } from "../ptx/operands.ts";
 import type { Instruction, Operand } from "../ptx/ptx.ts";
 import type { KernelContext } from "./kernel-context.ts";
@@ -9,12 +9,13 @@ import type { KernelContext } from "./kernel-context.ts";
 /** Rows of accumulators kept as f16, widened: after the scratch of B. */
 const WIDE_ACCUMULATORS = MMA_B + 0x1000;
 
-/** Statements that execute an `mma.sync`, given the warp; undefined for other instructions. */
+/** Statements that execute a matrix instruction, given the warp; undefined if the host must do it. */
 export function matrixMultiply(
   instruction: Instruction,
   context: KernelContext,
 ): ((warp: Local<"i32">) => readonly Stmt[]) | undefined {
   const { parts, operands, guard } = instruction;
+  if (parts[0] === "ldmatrix") return loadMatrices(instruction, context);
   if (parts[0] !== "mma") return undefined;
   if (guard !== undefined) throw unsupported(instruction, "under a guard");
   const shape = /^m16n8k(\d+)$/.exec(parts.find((part) => /^m\d+n\d+k\d+$/.test(part)) ?? "");
@@ -104,4 +105,37 @@ export function matrixMultiply(
     }
     return statements;
   };
+}
+
+/** ldmatrix from the block's own shared memory through a 32-bit register. */
+function loadMatrices(
+  { parts, operands, guard }: Instruction,
+  context: KernelContext,
+): ((warp: Local<"i32">) => readonly Stmt[]) | undefined {
+  const [to, from] = operands;
+  const items = to?.kind === "vector" ? to.items : to === undefined ? [] : [to];
+  const base = from?.kind === "address" ? from.base : undefined;
+  const isPlain =
+    guard === undefined &&
+    parts.includes("m8n8") &&
+    parts.includes("b16") &&
+    !parts.includes("shared::cluster") &&
+    base !== undefined &&
+    "bits" in base &&
+    base.bits === 32 &&
+    // Addresses that a destination overwrites have to be read before.
+    items.every((item) => item.kind === "reg" && item.reg !== base);
+  if (!isPlain || from?.kind !== "address" || base === undefined || !("bits" in base)) {
+    return undefined;
+  }
+  const callee = context.callee(parts.includes("trans") ? "ldmatrixTrans" : "ldmatrix");
+  const addresses = context.row(base);
+  const { offset } = from;
+  return (warp) =>
+    items.flatMap((item, matrix) => {
+      if (item.kind !== "reg") return [];
+      const window = i32.add(i32.load(warp, HEADER.sharedBase), offset);
+      const row = i32.add(warp, addresses + 32 * matrix);
+      return [callVoid(callee, i32.add(warp, context.row(item.reg)), row, window)];
+    });
 }

@@ -238,10 +238,13 @@ class KernelTranslator {
       viaHost();
       return;
     }
+    const isWatched = this.#options.instrumented && operation.parts[0] === "ldmatrix";
+    const check = isWatched ? this.#addSite(operation, "check") : undefined;
     // Matrix instructions are defined for whole warps only; the host says so.
     f.if(
       i32.eq(state.mask, -1),
       () => {
+        if (check !== undefined) f.do(callVoid(this.#site, state.warp, check, state.mask));
         for (const statement of direct(state.warp)) f.do(statement);
       },
       viaHost,
