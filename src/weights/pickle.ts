@@ -25,8 +25,11 @@ export class PickleDict {
 export interface PickleHost {
   /** Resolves `module name`; throws for all but a fixed set. */
   global(module: string, name: string): unknown;
-  /** Applies a value that `global` returned. */
-  reduce(callable: unknown, args: readonly unknown[]): unknown;
+  /**
+   * Applies a value that `global` returned.
+   * @param key of the dict entry being built, as far as can be told; for errors.
+   */
+  reduce(callable: unknown, args: readonly unknown[], key: string | undefined): unknown;
   /** Resolves a persistent id: in torch files, a storage. */
   persistent(id: unknown): unknown;
 }
@@ -231,7 +234,9 @@ class Unpickler {
         const [callable, args] = this.#popMany(2);
         if (!(args instanceof PickleTuple))
           throw this.#fail("malformed", "The arguments of a call are no tuple.");
-        this.#pushObject(this.#host.reduce(callable, args.items));
+        // A dict's key lies under its value; a parameter's own call may lie between.
+        const key = this.#stack.slice(-2).findLast((value) => typeof value === "string");
+        this.#pushObject(this.#host.reduce(callable, args.items, key));
         return;
       }
       case op.BUILD:

@@ -65,7 +65,7 @@ class Inert {
   }
 }
 
-type Callable = (args: readonly unknown[]) => unknown;
+type Callable = (args: readonly unknown[], key: string | undefined) => unknown;
 
 class TensorValue implements StoredTensor {
   readonly storage: Storage;
@@ -103,8 +103,8 @@ export class TorchHost implements PickleHost {
     this.#file = file;
     this.#callables = new Map<string, Callable>([
       ["collections.OrderedDict", (args) => this.#orderedDict(args)],
-      ["torch._utils._rebuild_tensor_v2", (args) => this.#rebuildTensor(args)],
-      ["torch._utils._rebuild_parameter", (args) => this.#rebuildParameter(args)],
+      ["torch._utils._rebuild_tensor_v2", (args, key) => this.#rebuildTensor(args, key)],
+      ["torch._utils._rebuild_parameter", (args, key) => this.#rebuildParameter(args, key)],
       [
         "torch.Size",
         (args) => (args[0] instanceof PickleTuple ? args[0] : this.#malformed("torch.Size")),
@@ -131,9 +131,9 @@ export class TorchHost implements PickleHost {
     );
   }
 
-  reduce(callable: unknown, args: readonly unknown[]): unknown {
+  reduce(callable: unknown, args: readonly unknown[], key: string | undefined): unknown {
     for (const known of this.#callables.values()) {
-      if (known === callable) return known(args);
+      if (known === callable) return known(args, key);
     }
     return this.#malformed("a call");
   }
@@ -166,7 +166,7 @@ export class TorchHost implements PickleHost {
     return args.length === 0 ? new PickleDict() : this.#malformed("an OrderedDict");
   }
 
-  #rebuildTensor(args: readonly unknown[]): TensorValue {
+  #rebuildTensor(args: readonly unknown[], key: string | undefined): TensorValue {
     const [source, offset, size, stride] = args;
     const shape = counts(size);
     const strides = counts(stride);
@@ -176,21 +176,21 @@ export class TorchHost implements PickleHost {
       shape === undefined ||
       strides === undefined
     ) {
-      return this.#malformed("a tensor");
+      return this.#malformed("a tensor", key);
     }
     const tensor = { storage: source.storage, offset, shape, strides };
     if (shape.length !== strides.length || shape.length > 64 || !fits(tensor))
-      return this.#malformed("a tensor");
+      return this.#malformed("a tensor", key);
     return new TensorValue(tensor);
   }
 
-  #rebuildParameter(args: readonly unknown[]): unknown {
-    return args[0] instanceof TensorValue ? args[0] : this.#malformed("a parameter");
+  #rebuildParameter(args: readonly unknown[], key: string | undefined): unknown {
+    return args[0] instanceof TensorValue ? args[0] : this.#malformed("a parameter", key);
   }
 
-  #malformed(what: string): never {
+  #malformed(what: string, key?: string): never {
     throw new HydrantError("pickle/malformed", `The description of ${what} is not valid.`, {
-      path: this.#file,
+      path: key === undefined ? this.#file : `${this.#file}: ${shorten(key)}`,
     });
   }
 }

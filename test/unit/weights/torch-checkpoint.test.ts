@@ -158,6 +158,14 @@ describe("the zip form", () => {
     await file.close();
   });
 
+  it("names the tensor whose description is not valid", async () => {
+    const path = await writeTemporary(
+      directory,
+      torchZip(stateDict({ fine: one, "a.weight": { ...one, offset: 1 } }), { 0: six }),
+    );
+    expect((await failureOf(() => openTorchCheckpoint(path))).path).toBe(`${path}: a.weight`);
+  });
+
   const refused: [what: string, code: string, bytes: Uint8Array][] = [
     [
       "a tensor that reaches past its storage",
