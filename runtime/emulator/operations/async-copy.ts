@@ -15,9 +15,33 @@ export interface WarpCopy {
   readonly to: Uint32Array;
   readonly from: Uint32Array;
   readonly sourceBytes: Uint8Array;
-  readonly bytes: number;
+  bytes: number;
   /** Linear address of the block's shared window. */
-  readonly window: number;
+  window: number;
+  /** An mbarrier waits for it too, so it must not be used again. */
+  shared: boolean;
+}
+
+/** Records that are free: a kernel makes millions, one after the other. */
+const free: WarpCopy[] = [];
+
+function newCopy(lanes: number, bytes: number, window: number): WarpCopy {
+  const copy = free.pop();
+  if (copy === undefined) {
+    return {
+      left: lanes,
+      to: new Uint32Array(32),
+      from: new Uint32Array(32),
+      sourceBytes: new Uint8Array(32),
+      bytes,
+      window,
+      shared: false,
+    };
+  }
+  copy.left = lanes;
+  copy.bytes = bytes;
+  copy.window = window;
+  return copy;
 }
 
 interface Group {
@@ -60,14 +84,7 @@ export function copyAsync(op: Operation): Handler {
   const origins = new Float64Array(32);
   return (warp, mask) => {
     const { block } = machine.position;
-    const copy: WarpCopy = {
-      left: mask,
-      to: new Uint32Array(32),
-      from: new Uint32Array(32),
-      sourceBytes: new Uint8Array(32),
-      bytes,
-      window: block.sharedBase,
-    };
+    const copy = newCopy(mask, bytes, block.sharedBase);
     let reading = 0;
     for (let rest = mask; rest !== 0; rest &= rest - 1) {
       const lane = firstLane(rest);
@@ -154,10 +171,12 @@ function wait(machine: Machine, copies: WarpCopies, lanes: number, keep: number)
     }
     for (const copy of group.copies) land(machine, copy, ripe & lanes);
   }
-  copies.groups = groups.filter(
-    (group, at) =>
-      at >= groups.length - keep || group.copies.some(({ left }) => (left & group.lanes) !== 0),
-  );
+  copies.groups = groups.filter((group, at) => {
+    const isDone = group.copies.every(({ left }) => (left & group.lanes) === 0);
+    if (!isDone || at >= groups.length - keep) return true;
+    for (const copy of group.copies) if (copy.left === 0 && !copy.shared) free.push(copy);
+    return false;
+  });
 }
 
 export function commitGroup(op: Operation): Handler {
@@ -183,6 +202,7 @@ export function outstanding(machine: Machine, lane: number): () => void {
     ...copies.groups.filter(({ lanes }) => lanes & bit).flatMap((group) => group.copies),
     ...copies.open.filter(({ lanes }) => lanes & bit).map(({ copy }) => copy),
   ].filter(({ left }) => left & bit);
+  for (const copy of mine) copy.shared = true;
   return () => {
     for (const copy of mine) land(machine, copy, bit);
   };
