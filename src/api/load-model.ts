@@ -53,8 +53,9 @@ const defaultContext = 4096;
  * @throws HydrantError naming file and tensor for anything that is missing, malformed or unsupported.
  */
 export async function loadModel(model: string, options: LoadOptions = {}): Promise<Model> {
-  const { heads, onProgress } = options;
-  const resolve = { ...(onProgress && { progress: onProgress }) };
+  const { heads, onProgress, signal } = options;
+  signal?.throwIfAborted();
+  const resolve = { signal, ...(onProgress && { progress: onProgress }) };
   const dir = await resolveModelPath(model, "model", resolve);
   const headsDir =
     heads === undefined ? undefined : await resolveModelPath(heads, "heads", resolve);

@@ -41,8 +41,8 @@ const pieceBytes = 8 * 1024 * 1024;
  * that share data are written once under every name. Reads and writes in 8 MiB pieces; each file
  * is opened again and compared bit for bit before the call returns.
  *
- * @throws HydrantError `convert/nothing-to-do`, `convert/exists`, `convert/differs`, and what
- *   reading and writing throw
+ * @throws HydrantError `convert/nothing-to-do`, `convert/exists`, `convert/unwritable`,
+ *   `convert/differs`, and what reading and writing throw
  */
 export async function convertCheckpoint(
   input: string,
@@ -51,7 +51,7 @@ export async function convertCheckpoint(
 ): Promise<ConvertedFile[]> {
   const jobs = await findJobs(input);
   for (const { target } of jobs) await refuseExisting(join(outDir, target));
-  await mkdir(outDir, { recursive: true });
+  await makeDirectory(outDir);
   const converted: ConvertedFile[] = [];
   for (const { open, target } of jobs) {
     const source = await open();
@@ -160,6 +160,17 @@ async function directoryOf(path: string): Promise<string> {
     return (await stat(path)).isDirectory() ? path : dirname(path);
   } catch (cause) {
     throw cannotRead(path, cause);
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new HydrantError("convert/unwritable", `The folder cannot be made (${String(cause)}).`, {
+      path,
+      cause,
+    });
   }
 }
 

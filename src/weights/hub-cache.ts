@@ -27,6 +27,7 @@ export interface HubRepo {
 /** What is wanted of a repository: a base model, or draft heads. */
 export type HubPurpose = "model" | "heads";
 
+const folderName = /^\w[\w.-]*$/;
 const idPattern = /^([A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:@([\w][\w./-]*))?$/;
 
 /** Reads `org/name` or `org/name@revision`; `undefined` for anything else. */
@@ -102,10 +103,11 @@ export class CachedRepo {
   }
 
   async #commitOf(revision: string): Promise<string | undefined> {
-    if (/^[0-9a-f]{40}$/.test(revision)) return revision;
+    // A commit names its snapshot; whatever made the cache, the name must not lead out of it.
+    if (folderName.test(revision) && (await present(this.snapshot(revision)))) return revision;
     try {
       const commit = (await readFile(join(this.directory, "refs", revision), "utf8")).trim();
-      return /^[0-9a-f]{40}$/.test(commit) ? commit : undefined;
+      return folderName.test(commit) ? commit : undefined;
     } catch {
       return undefined;
     }

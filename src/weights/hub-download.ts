@@ -23,6 +23,7 @@ export interface DownloadOptions {
   /** Attempts without any new byte before giving up. */
   readonly attempts: number;
   readonly progress: (done: number) => void;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Without a byte for this long the connection counts as dead, in ms. */
@@ -34,7 +35,7 @@ const touchEvery = 10_000;
  * breaks, and the next attempt (of this or a later process) asks for the rest only. Size and hash
  * are checked before the file appears under its name. Processes that want the same file take turns.
  *
- * @throws HydrantError `hub/*`
+ * @throws HydrantError `hub/*`; the signal's reason when aborted
  */
 export async function downloadTo(
   target: string,
@@ -44,7 +45,10 @@ export async function downloadTo(
   const partial = `${target}.partial`;
   try {
     await mkdir(dirname(target), { recursive: true });
-    const lock = await takeLock(`${target}.lock`, () => present(target));
+    const lock = await takeLock(`${target}.lock`, () => {
+      options.signal?.throwIfAborted();
+      return present(target);
+    });
     if (lock === undefined) return;
     const heartbeat = setInterval(() => void lock.touch(), touchEvery);
     heartbeat.unref();
@@ -57,6 +61,7 @@ export async function downloadTo(
       await lock.release();
     }
   } catch (error) {
+    options.signal?.throwIfAborted();
     if (error instanceof HydrantError) throw error;
     throw new HydrantError("hub/unwritable", `The download cannot be stored (${String(error)}).`, {
       path: target,
@@ -79,6 +84,7 @@ async function fetchPartial(
     try {
       if (await fetchRest(partial, await sizeOf(partial), remote, options)) return;
     } catch (error) {
+      options.signal?.throwIfAborted();
       if (error instanceof HydrantError || isFileError(error)) throw error;
       cause = error;
     }
@@ -92,7 +98,7 @@ async function fetchPartial(
         { path: remote.url, hint: "Run the command again: it continues where it stopped.", cause },
       );
     }
-    await sleep(Math.min(8000, 250 * 2 ** failures));
+    await sleep(Math.min(8000, 250 * 2 ** failures), undefined, { signal: options.signal });
   }
 }
 
@@ -134,10 +140,11 @@ async function appendBody(
 ): Promise<number> {
   const abort = new AbortController();
   let watchdog = setTimeout(() => abort.abort(new Error("no data for a minute")), stalledAfter);
+  const signal = options.signal ? AbortSignal.any([abort.signal, options.signal]) : abort.signal;
   try {
     const headers: Record<string, string> = { ...options.headers, "accept-encoding": "identity" };
     if (have > 0) headers.range = `bytes=${have}-`;
-    const response = await options.fetch(remote.url, { headers, signal: abort.signal });
+    const response = await options.fetch(remote.url, { headers, signal });
     const body = await checkedBody(response, have, remote);
     if (body === undefined) {
       // The server will not continue: start over with an empty file.
@@ -148,6 +155,7 @@ async function appendBody(
     let done = have;
     try {
       for await (const chunk of body) {
+        signal.throwIfAborted();
         clearTimeout(watchdog);
         watchdog = setTimeout(() => abort.abort(new Error("no data for a minute")), stalledAfter);
         if (done + chunk.length > remote.size) throw wrongSize(remote, "more");

@@ -28,6 +28,8 @@ export interface ResolveOptions {
   readonly progress?: (event: HubProgress) => void;
   /** Attempts without any new byte before a download gives up; default 5. */
   readonly attempts?: number;
+  /** Ends a download with the signal's reason; what has arrived is kept. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Configuration and tokenizer files worth having beside the weights. */
@@ -152,6 +154,7 @@ class HubDownload {
       fetch,
       headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
       attempts: this.#options.attempts ?? 5,
+      signal: this.#options.signal,
       progress: (done) => this.#options.progress?.({ file: file.name, done, total: file.size }),
     });
     await this.#cache.link(commit, file.name, file.hash.hex);
@@ -159,12 +162,14 @@ class HubDownload {
 
   /** The hub's client drops the header that tells a gated repository from a missing one. */
   readonly #fetchApi: typeof fetch = async (input, init) => {
-    const response = await fetch(input, init);
+    const { signal } = this.#options;
+    const response = await fetch(input, { ...init, ...(signal && { signal }) });
     this.#errorCode = response.headers.get("x-error-code");
     return response;
   };
 
   #describe(error: unknown): HydrantError {
+    this.#options.signal?.throwIfAborted();
     if (error instanceof HydrantError) return error;
     const page = `${this.#endpoint}/${this.#repo.id}`;
     if (error instanceof HubApiError) return statusError(error.statusCode, page, this.#errorCode);

@@ -89,6 +89,19 @@ describe("downloading from the hub", () => {
     expect((await blobs()).filter((name) => name.includes("."))).toEqual([]);
   });
 
+  it("stops when it is aborted, with the reason, and continues in a later call", async () => {
+    hub.behave("model.safetensors", { cuts: [100_000] });
+    const abort = new AbortController();
+    const progress: ResolveOptions["progress"] = ({ file, done }) => {
+      if (file === "model.safetensors" && done > 0) abort.abort(new Error("enough"));
+    };
+    const aborted = resolve({ progress, signal: abort.signal, attempts: 5 });
+    await expect(aborted).rejects.toThrow("enough");
+    const path = await resolve();
+    expect((await readFile(join(path, "model.safetensors"))).equals(weights)).toBe(true);
+    expect(hub.contentRequests("model.safetensors").at(-1)?.range).toMatch(/^bytes=[1-9]\d*-$/);
+  });
+
   it("starts over when the server cannot continue, and gives up when it never finishes", async () => {
     hub.behave("model.safetensors", { cuts: [100_000], ignoreRange: true });
     const path = await resolve({ attempts: 3 });
@@ -228,6 +241,19 @@ describe("finding a model", () => {
       resolve({ env: { HF_HUB_OFFLINE: "1" } }, "org/name@other"),
     );
     expect(missing.hint).toContain("Unset HF_HUB_OFFLINE");
+  });
+
+  it("takes any folder a ref names as a snapshot, but none outside the cache", async () => {
+    const snapshot = join(repoDirectory(), "snapshots", "v1.0-test");
+    await mkdir(snapshot, { recursive: true });
+    await mkdir(join(repoDirectory(), "refs"));
+    for (const name of ["config.json", "model.safetensors"])
+      await writeFile(join(snapshot, name), "{}");
+    await writeFile(join(repoDirectory(), "refs", "main"), "v1.0-test\n");
+    expect(await resolve({ env: { HF_HUB_OFFLINE: "1" } })).toBe(snapshot);
+    await writeFile(join(repoDirectory(), "refs", "main"), "../snapshots/v1.0-test");
+    const outside = await failureOf(() => resolve({ env: { HF_HUB_OFFLINE: "1" } }));
+    expect(outside.code).toBe("hub/offline");
   });
 
   it("refuses what is neither a path nor a hub name", async () => {
