@@ -33,5 +33,13 @@ export interface RunObserver {
   acquired(): void;
   access(access: OperationAccess): void;
   /** An asynchronous copy is to write (1) or has written (−1) bytes of a shared window. */
-  pending(block: BlockState, offset: number, bytes: number, change: 1 | -1): void;
+  pendingRange(block: BlockState, offset: number, bytes: number, change: 1 | -1): void;
+  /** The same for the copies of some lanes. */
+  pending(
+    block: BlockState,
+    lanes: number,
+    offsets: Float64Array,
+    bytes: number,
+    change: 1 | -1,
+  ): void;
 }

@@ -5,7 +5,6 @@
 import { blockExtra, type WarpState } from "../execute/state.ts";
 import type { Machine } from "../execute/machine.ts";
 import { firstLane, type Handler, type Operation } from "./operation.ts";
-import { eachLane } from "./warp-operations.ts";
 
 /** One cp.async of a warp. */
 export interface WarpCopy {
@@ -67,11 +66,14 @@ function copiesOf(machine: Machine): WarpCopies {
   return found;
 }
 
+const targets = new Float64Array(32);
+const origins = new Float64Array(32);
+
 /** cp.async.{ca,cg}.shared.global [to], [from], size{, source size}. */
 export function copyAsync(op: Operation): Handler {
   const { machine, instruction } = op;
-  const to = op.address(op.operand(0), "shared");
-  const from = op.address(op.operand(1), "global");
+  const to = op.addresses(op.operand(0), "shared");
+  const from = op.addresses(op.operand(1), "global");
   const size = op.operand(2);
   if (size.kind !== "int") return op.fail("a size that is no literal");
   const bytes = Number(size.value);
@@ -80,24 +82,24 @@ export function copyAsync(op: Operation): Handler {
   const [last] = sources;
   const isPredicate = last?.kind === "not" || (last?.kind === "reg" && last.reg.bits === 1);
   const sourceSize = last === undefined ? undefined : op.reader(last);
-  const targets = new Float64Array(32);
-  const origins = new Float64Array(32);
   return (warp, mask) => {
     const { block } = machine.position;
     const copy = newCopy(mask, bytes, block.sharedBase);
-    let reading = 0;
+    to(warp, mask, targets);
+    from(warp, mask, origins);
+    let reading = mask;
     for (let rest = mask; rest !== 0; rest &= rest - 1) {
       const lane = firstLane(rest);
-      const given = sourceSize?.(warp, lane) ?? bytes;
-      const sourceBytes = isPredicate ? (given !== 0 ? 0 : bytes) : Math.min(given >>> 0, bytes);
-      const target = to(warp, lane);
-      const origin = from(warp, lane);
-      targets[lane] = target;
-      origins[lane] = origin;
+      let sourceBytes = bytes;
+      if (sourceSize !== undefined) {
+        const given = sourceSize(warp, lane);
+        sourceBytes = isPredicate ? (given !== 0 ? 0 : bytes) : Math.min(given >>> 0, bytes);
+        if (sourceBytes === 0) reading &= ~(1 << lane);
+      }
+      const target = targets[lane] ?? 0;
       copy.to[lane] = target < 2 ** 24 ? copy.window + target : op.sharedLinear(target);
-      copy.from[lane] = origin;
+      copy.from[lane] = origins[lane] ?? 0;
       copy.sourceBytes[lane] = sourceBytes;
-      if (sourceBytes > 0) reading |= 1 << lane;
     }
     copiesOf(machine).open.push({ lanes: mask, copy });
     const { sanitizer } = machine;
@@ -117,7 +119,7 @@ export function copyAsync(op: Operation): Handler {
       lanes: mask,
       addresses: targets,
     });
-    eachLane(mask, (lane) => sanitizer.pending(block, targets[lane] ?? 0, bytes, 1));
+    sanitizer.pending(block, mask, targets, bytes, 1);
   };
 }
 
@@ -141,8 +143,9 @@ function land(machine: Machine, copy: WarpCopy, lanes: number): void {
       for (let at = 0; at < count; at++) u8[to + at] = u8[from + at] ?? 0;
       for (let at = count; at < bytes; at++) u8[to + at] = 0;
     }
-    sanitizer?.pending(block, to - copy.window, bytes, -1);
+    targets[lane] = to - copy.window;
   }
+  sanitizer?.pending(block, copy.left & lanes, targets, bytes, -1);
   copy.left &= ~lanes;
 }
 

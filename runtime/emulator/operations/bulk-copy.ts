@@ -70,10 +70,10 @@ function toShared(op: Operation): Handler {
         touch(op, "write", "shared", lane, address, bytes);
         const { block, offset } = op.sharedPlace(address);
         const object = barrierAt(op, completion, lane);
-        machine.sanitizer?.pending(block, offset, bytes, 1);
+        machine.sanitizer?.pendingRange(block, offset, bytes, 1);
         object.underWay.push(() => {
           machine.u8.copyWithin(block.sharedBase + offset, source, source + bytes);
-          machine.sanitizer?.pending(block, offset, bytes, -1);
+          machine.sanitizer?.pendingRange(block, offset, bytes, -1);
           object.bytes -= bytes;
           complete(machine, object);
         });

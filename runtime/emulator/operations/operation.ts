@@ -1,7 +1,7 @@
 /** What handlers of warp-wide operations are made of. */
 import type { Machine } from "../execute/machine.ts";
 import type { BlockState } from "../execute/state.ts";
-import { HEADER, tagged, WARP } from "../layout.ts";
+import { GLOBAL_TAG, HEADER, tagged, WARP } from "../layout.ts";
 import { unsupported } from "../ptx/operands.ts";
 import type { Instruction, Operand } from "../ptx/ptx.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
@@ -126,6 +126,41 @@ export class Operation {
       const at = (warp >> 2) + row + 2 * lane;
       if (space === "shared") return ((u32[at] ?? 0) + offset) >>> 0;
       return (u32[at + 1] ?? 0) * 2 ** 32 + (u32[at] ?? 0) + offset - tagged(0);
+    };
+  }
+
+  /** As `address`, for all lanes of a mask at once: quicker, because no number is boxed. */
+  addresses(
+    operand: Operand,
+    space: "global" | "shared",
+  ): (warp: number, lanes: number, into: Float64Array) => void {
+    const one = this.address(operand, space);
+    const base = operand.kind === "address" ? operand.base : undefined;
+    const offset = operand.kind === "address" ? operand.offset : 0;
+    if (base === undefined || "space" in base) {
+      return (warp, lanes, into) => {
+        for (let rest = lanes; rest !== 0; rest &= rest - 1) {
+          const lane = firstLane(rest);
+          into[lane] = one(warp, lane);
+        }
+      };
+    }
+    const { u32 } = this.machine;
+    const row = this.context.row(base) >> 2;
+    const isGlobal = space === "global" && base.bits === 64;
+    const shift = base.bits === 64 ? 1 : 0;
+    return (warp, lanes, into) => {
+      const first = (warp >> 2) + row;
+      for (let rest = lanes; rest !== 0; rest &= rest - 1) {
+        const lane = firstLane(rest);
+        const at = first + (lane << shift);
+        const low = (u32[at] ?? 0) + offset;
+        into[lane] = isGlobal
+          ? ((u32[at + 1] ?? 0) - GLOBAL_TAG) * 4294967296 + low
+          : low < 0
+            ? low + 4294967296
+            : low;
+      }
     };
   }
 

@@ -174,13 +174,20 @@ export class Sanitizer implements RunObserver {
     operationAccess(this, access);
   }
 
-  pending(block: BlockState, offset: number, bytes: number, change: 1 | -1): void {
-    const { pending, written } = this.sharedShadow(block);
-    // Bytes under way count as not written, so that the quick check stops at them.
-    if (change === 1) written.forget(offset, offset + bytes);
-    else written.mark(offset, offset + bytes);
-    for (let word = offset >> 2; word < (offset + bytes + 3) >> 2; word++) {
-      pending[word] = (pending[word] ?? 0) + change;
+  pendingRange(block: BlockState, offset: number, bytes: number, change: 1 | -1): void {
+    changePending(this.sharedShadow(block), offset, bytes, change);
+  }
+
+  pending(
+    block: BlockState,
+    lanes: number,
+    offsets: Float64Array,
+    bytes: number,
+    change: 1 | -1,
+  ): void {
+    const shadow = this.sharedShadow(block);
+    for (let rest = lanes; rest !== 0; rest &= rest - 1) {
+      changePending(shadow, offsets[31 - Math.clz32(rest & -rest)] ?? 0, bytes, change);
     }
   }
 
@@ -248,4 +255,13 @@ export class Sanitizer implements RunObserver {
       thread: null,
     });
   }
+}
+
+/** Bytes under way count as not written, so that the quick check stops at them. */
+function changePending(shadow: Shadow, offset: number, bytes: number, change: 1 | -1): void {
+  const { pending, written } = shadow;
+  if (change === 1) written.forget(offset, offset + bytes);
+  else written.mark(offset, offset + bytes);
+  const last = (offset + bytes + 3) >> 2;
+  for (let word = offset >> 2; word < last; word++) pending[word] = (pending[word] ?? 0) + change;
 }
