@@ -1,4 +1,5 @@
 /** One emulated device: its linear memory, the core functions, and who is running right now. */
+import { HydrantError } from "../../../src/util/errors.ts";
 import type { FindingKind } from "../../driver/instrumented-driver.ts";
 import { instantiateCore } from "../core/core.ts";
 import { hasFusedMultiplyAdd } from "../../wasm/fused.ts";
@@ -65,7 +66,7 @@ export class Machine {
       : this.end;
     this.pages = Math.ceil(this.shadowEnd / PAGE);
     this.deviceBase = STATE_BASE + STATE_BYTES;
-    this.memory = new WebAssembly.Memory({ initial: this.pages, maximum: this.pages });
+    this.memory = reserveMemory(this.pages);
     const { buffer } = this.memory;
     if (!(buffer instanceof ArrayBuffer)) throw new Error("the memory is not shared");
     this.buffer = buffer;
@@ -136,6 +137,22 @@ export class Machine {
   abort(kind: FindingKind, message: string, instruction: Instruction, lane: number): never {
     this.report(kind, message, instruction, lane);
     throw new KernelAbort(kind, message);
+  }
+}
+
+/** Address space only: pages are backed when they are first written. */
+function reserveMemory(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (error) {
+    throw new HydrantError(
+      "emulator/no-memory",
+      `The emulator could not reserve ${(pages * PAGE) / 2 ** 20} MiB of address space.`,
+      {
+        hint: "Ask for less device memory (memoryBytes), or raise the limit (ulimit -v).",
+        cause: error,
+      },
+    );
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { blockExtra, type WarpState } from "../execute/state.ts";
 import type { Machine } from "../execute/machine.ts";
+import type { OperationAccess } from "../execute/run-observer.ts";
 import { firstLane, type Handler, type Operation } from "./operation.ts";
 
 /** One cp.async of a warp. */
@@ -66,6 +67,8 @@ function copiesOf(machine: Machine): WarpCopies {
   return found;
 }
 
+type Mutable = { -readonly [K in keyof OperationAccess]: OperationAccess[K] };
+
 const targets = new Float64Array(32);
 const origins = new Float64Array(32);
 
@@ -82,6 +85,23 @@ export function copyAsync(op: Operation): Handler {
   const [last] = sources;
   const isPredicate = last?.kind === "not" || (last?.kind === "reg" && last.reg.bits === 1);
   const sourceSize = last === undefined ? undefined : op.reader(last);
+  // Made once: the sanitiser remembers what it worked out for them.
+  const source: Mutable = {
+    instruction,
+    kind: "read",
+    space: "global",
+    lanes: 0,
+    addresses: origins,
+    bytes,
+  };
+  const target: Mutable = {
+    instruction,
+    kind: "write",
+    space: "shared",
+    lanes: 0,
+    addresses: targets,
+    bytes,
+  };
   return (warp, mask) => {
     const { block } = machine.position;
     const copy = newCopy(mask, bytes, block.sharedBase);
@@ -96,29 +116,18 @@ export function copyAsync(op: Operation): Handler {
         sourceBytes = isPredicate ? (given !== 0 ? 0 : bytes) : Math.min(given >>> 0, bytes);
         if (sourceBytes === 0) reading &= ~(1 << lane);
       }
-      const target = targets[lane] ?? 0;
-      copy.to[lane] = target < 2 ** 24 ? copy.window + target : op.sharedLinear(target);
+      const at = targets[lane] ?? 0;
+      copy.to[lane] = at < 2 ** 24 ? copy.window + at : op.sharedLinear(at);
       copy.from[lane] = origins[lane] ?? 0;
       copy.sourceBytes[lane] = sourceBytes;
     }
     copiesOf(machine).open.push({ lanes: mask, copy });
     const { sanitizer } = machine;
     if (sanitizer === undefined) return;
-    const access = { instruction, bytes };
-    sanitizer.access({
-      ...access,
-      kind: "read",
-      space: "global",
-      lanes: reading,
-      addresses: origins,
-    });
-    sanitizer.access({
-      ...access,
-      kind: "write",
-      space: "shared",
-      lanes: mask,
-      addresses: targets,
-    });
+    source.lanes = reading;
+    sanitizer.access(source);
+    target.lanes = mask;
+    sanitizer.access(target);
     sanitizer.pending(block, mask, targets, bytes, 1);
   };
 }

@@ -31,18 +31,12 @@ function rowAccess(
 ): (warp: number) => void {
   const addresses = new Float64Array(32);
   const lanes = count === 4 ? -1 : 2 ** (8 * count) - 1;
+  const { instruction } = op;
+  const access = { instruction, kind, space: "shared", lanes, addresses, bytes: 16 } as const;
   return (warp) => {
     if (op.machine.sanitizer === undefined) return;
     for (let lane = 0; lane < 8 * count; lane++) addresses[lane] = address(warp, lane);
-    const { instruction } = op;
-    op.machine.sanitizer.access({
-      instruction,
-      kind,
-      space: "shared",
-      lanes,
-      addresses,
-      bytes: 16,
-    });
+    op.machine.sanitizer.access(access);
     op.machine.sanitizer.warpSynchronized();
   };
 }

@@ -81,9 +81,25 @@ const copied = new Float64Array(WARP);
 
 /** The same for accesses that the host makes on behalf of an instruction. */
 export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): void {
-  const { instruction, kind, lanes, bytes } = access;
-  if (lanes === 0 || bytes === 0) return;
-  const plan: AccessPlan = {
+  const { lanes } = access;
+  if (lanes === 0 || access.bytes === 0) return;
+  let plan = operationPlans.get(access);
+  if (plan === undefined) {
+    plan = operationPlan(sanitizer, access);
+    operationPlans.set(access, plan);
+  }
+  const left = quickOperation(sanitizer, plan, access);
+  if (left !== 0) slowOperation(sanitizer, plan, access, left);
+}
+
+/** By access: operations that happen often pass the same object every time. */
+const operationPlans = new WeakMap<OperationAccess, AccessPlan>();
+
+function operationPlan(
+  sanitizer: Sanitizer,
+  { instruction, kind, bytes, align }: OperationAccess,
+): AccessPlan {
+  return {
     instruction,
     kind,
     bytes,
@@ -92,14 +108,20 @@ export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): 
     acquires: false,
     releases: "never",
     traced: true,
-    align: access.align ?? bytes,
+    align: align ?? bytes,
     site: sanitizer.siteOf(instruction),
   };
+}
+
+function slowOperation(
+  sanitizer: Sanitizer,
+  plan: AccessPlan,
+  access: OperationAccess,
+  left: number,
+): void {
   const check = (target: Target, some: number): void => {
     checkLanes(sanitizer, plan, target, some, 0, undefined, true, copied);
   };
-  const left = quickOperation(sanitizer, plan, access);
-  if (left === 0) return;
   copied.set(access.addresses);
   if (access.space === "global") {
     globalTargets(sanitizer, plan, left, check, copied);
