@@ -5,23 +5,22 @@ import type {
   FunctionAttribute,
   SettableFunctionAttribute,
 } from "../driver/attributes.ts";
-import {
-  type ConditionalHandle,
-  type Context,
-  type CudaEvent,
-  type CudaFunction,
-  type CudaModule,
-  type Device,
-  type DevicePtr,
-  type DriverFeature,
-  type Graph,
-  type GraphExec,
-  type GraphNode,
-  type HostMemory,
-  type KernelLaunch,
-  MAX_HOST_VIEW_BYTES,
-  type ParamLayout,
-  type Stream,
+import type {
+  ConditionalHandle,
+  Context,
+  CudaEvent,
+  CudaFunction,
+  CudaModule,
+  Device,
+  DevicePtr,
+  DriverFeature,
+  Graph,
+  GraphExec,
+  GraphNode,
+  HostMemory,
+  KernelLaunch,
+  ParamLayout,
+  Stream,
 } from "../driver/driver.ts";
 import type {
   EmulatorOptions,
@@ -42,6 +41,8 @@ import {
 import { launchGraph } from "./driver/graph-launch.ts";
 import { Handles } from "./driver/handles.ts";
 import type { FunctionData, ModuleData } from "./driver/loaded-module.ts";
+import { PinnedMemory } from "./driver/pinned-memory.ts";
+import { hostFinding } from "./execute/findings.ts";
 import { type EventData, type StreamData, Streams } from "./driver/streams.ts";
 
 /** CUDA version the emulated driver says it is: new enough for conditional nodes. */
@@ -50,34 +51,6 @@ const DRIVER_VERSION = 13000;
 /** An emulated device with a driver of its own: nothing is shared between two of them. */
 export function openEmulatedDriver(options: EmulatorOptions = {}): InstrumentedDriver {
   return new EmulatedDriver(options);
-}
-
-class PinnedMemory implements HostMemory {
-  readonly byteLength: number;
-  readonly devicePtr: DevicePtr;
-  readonly allocation: Allocation;
-  readonly #buffer: ArrayBuffer;
-
-  constructor(allocation: Allocation, devicePtr: DevicePtr, buffer: ArrayBuffer) {
-    this.allocation = allocation;
-    this.byteLength = allocation.bytes;
-    this.devicePtr = devicePtr;
-    this.#buffer = buffer;
-  }
-
-  view(byteOffset = 0, byteLength = this.byteLength - byteOffset): Uint8Array {
-    const end = byteOffset + byteLength;
-    if (
-      byteOffset < 0 ||
-      byteLength < 0 ||
-      end > this.byteLength ||
-      byteLength > MAX_HOST_VIEW_BYTES
-    ) {
-      throw new RangeError(`bytes ${byteOffset} to ${end} of ${this.byteLength}`);
-    }
-    if (this.allocation.freed) throw new RangeError("the memory was given back");
-    return new Uint8Array(this.#buffer, this.allocation.base + byteOffset, byteLength);
-  }
 }
 
 class EmulatedDriver implements InstrumentedDriver {
@@ -147,16 +120,12 @@ class EmulatedDriver implements InstrumentedDriver {
     for (const { kind, bytes, number } of device.memory.live()) {
       // A lost context takes no frees, so nobody could have given anything back.
       if (kind === "variable" || device.sanitizer === undefined || device.isLost) continue;
-      device.findings.add({
-        kind: "leak",
-        message: `allocation ${number} of ${bytes} bytes of ${kind} memory was never freed`,
-        kernel: null,
-        file: null,
-        line: null,
-        ptxLine: null,
-        block: null,
-        thread: null,
-      });
+      device.findings.add(
+        hostFinding(
+          "leak",
+          `allocation ${number} of ${bytes} bytes of ${kind} memory was never freed`,
+        ),
+      );
     }
     this.#isCurrent = false;
   }
@@ -239,16 +208,12 @@ class EmulatedDriver implements InstrumentedDriver {
     }
     const at = `0x${ptr.toString(16)}`;
     if (allocation !== undefined) {
-      device.findings.add({
-        kind: "double-free",
-        message: `${call}: allocation ${allocation.number} of ${allocation.bytes} bytes at ${at} was freed before`,
-        kernel: null,
-        file: null,
-        line: null,
-        ptxLine: null,
-        block: null,
-        thread: null,
-      });
+      device.findings.add(
+        hostFinding(
+          "double-free",
+          `${call}: allocation ${allocation.number} of ${allocation.bytes} bytes at ${at} was freed before`,
+        ),
+      );
     }
     throw cudaError("CUDA_ERROR_INVALID_VALUE", call, `no allocation begins at ${at}`);
   }

@@ -4,7 +4,7 @@ import type { DevicePtr, KernelLaunch } from "../../driver/driver.ts";
 import type { EmulatorOptions, KernelCounters } from "../../driver/instrumented-driver.ts";
 import { HydrantError } from "../../../src/util/errors.ts";
 import { Counters } from "../execute/counters.ts";
-import { Findings } from "../execute/findings.ts";
+import { Findings, hostFinding } from "../execute/findings.ts";
 import { type Kernel, loadKernel } from "../execute/kernel.ts";
 import { Machine } from "../execute/machine.ts";
 import { runLaunch } from "../execute/scheduler.ts";
@@ -106,16 +106,7 @@ export class EmulatedDevice {
   }
 
   #reportHost(kind: "use-after-free" | "out-of-bounds", message: string): void {
-    this.findings.add({
-      kind,
-      message,
-      kernel: null,
-      file: null,
-      line: null,
-      ptxLine: null,
-      block: null,
-      thread: null,
-    });
+    this.findings.add(hostFinding(kind, message));
   }
 
   loadModule(image: Uint8Array, handle: number): ModuleData {

@@ -1,4 +1,4 @@
-import type { Finding } from "../../driver/instrumented-driver.ts";
+import type { Finding, FindingKind } from "../../driver/instrumented-driver.ts";
 
 /** More of one kind at one place say nothing new, and a broken kernel makes millions. */
 const MAX_FINDINGS = 1000;
@@ -23,4 +23,22 @@ export class Findings {
   list(): readonly Finding[] {
     return [...this.#list];
   }
+}
+
+/** A fault of the host side: no kernel, no line, no thread. */
+export function hostFinding(
+  kind: FindingKind,
+  message: string,
+  kernel: string | null = null,
+): Finding {
+  return {
+    kind,
+    message,
+    kernel,
+    file: null,
+    line: null,
+    ptxLine: null,
+    block: null,
+    thread: null,
+  };
 }

@@ -2,6 +2,7 @@
 import { type Allocation, type DeviceMemory, describe } from "../driver/device-memory.ts";
 import type { Work } from "../driver/work-queue.ts";
 import type { Counters } from "../execute/counters.ts";
+import { hostFinding } from "../execute/findings.ts";
 import type { CheckFactory } from "../execute/kernel.ts";
 import type { Machine } from "../execute/machine.ts";
 import type { OperationAccess, RunObserver } from "../execute/run-observer.ts";
@@ -244,16 +245,13 @@ export class Sanitizer implements RunObserver {
   #reportCopy(conflict: Conflict, kind: "read" | "write", allocation: Allocation): void {
     const verb = kind === "read" ? "reads" : "writes";
     const other = conflict.otherKind === "read" ? "reads" : "writes";
-    this.machine.findings.add({
-      kind: "stream-race",
-      message: `${this.#copyLabel} ${verb} ${describe(allocation)}, which ${conflict.other} ${other} with nothing to order them`,
-      kernel: conflict.other.replace(/^kernel /, ""),
-      file: null,
-      line: null,
-      ptxLine: null,
-      block: null,
-      thread: null,
-    });
+    this.machine.findings.add(
+      hostFinding(
+        "stream-race",
+        `${this.#copyLabel} ${verb} ${describe(allocation)}, which ${conflict.other} ${other} with nothing to order them`,
+        conflict.other.replace(/^kernel /, ""),
+      ),
+    );
   }
 }
 
