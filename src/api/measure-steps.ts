@@ -1,4 +1,4 @@
-import type { Decoder, StepInputs } from "../../runtime/decoder.ts";
+import { type Decoder, eventLoopTurn, type StepInputs } from "../../runtime/decoder.ts";
 import type { CostModel } from "../speculation/step-costs.ts";
 import { rootOnly, type TreeTopology } from "../speculation/tree.ts";
 
@@ -23,7 +23,10 @@ export async function measureSteps(
   inputs: StepInputs,
 ): Promise<void> {
   const begin = Array.from({ length: 8 }, () => 0);
+  // In so short a context nothing is worth measuring: what has no cost is not played.
+  if (decoder.contextLength < begin.length + 3) return;
   const time = async (tree: TreeTopology): Promise<number> => {
+    await eventLoopTurn();
     if (decoder.room < 2 * (tree.maxDepth + 1)) await decoder.start(begin, inputs);
     // The step before brings code and weights into the caches.
     await decoder.step(tree, inputs);

@@ -159,7 +159,8 @@ export class Model implements AsyncDisposable {
     const choice = chooseTree(drafter, this.#parts.base.config.vocabSize, request);
     const prompt = this.promptTokens(request);
     const inputs = { sampling: samplingVector(checked.acceptance), seed: checked.seed };
-    const policy = choice === "auto" ? await this.#autoPolicy() : choice;
+    request.signal?.throwIfAborted();
+    const policy = choice === "auto" ? await this.#autoPolicy(request.signal) : choice;
     const text = new TextAssembly(
       tokenizer,
       checked.stops.length > 0 ? new StopStringMatcher([...checked.stops]) : undefined,
@@ -289,8 +290,11 @@ export class Model implements AsyncDisposable {
     return (chatTemplate?.stopTokens ?? []).flatMap((token) => tokenizer?.tokenToId(token) ?? []);
   }
 
-  /** Costs are measured once per model; what was learnt of acceptance carries over to the next text. */
-  async #autoPolicy(): Promise<TreePolicy> {
+  /**
+   * Costs are measured once per model; what was learnt of acceptance carries over to the next text.
+   * An abort ends the waiting, not the measuring, which other calls may wait for.
+   */
+  async #autoPolicy(signal: AbortSignal | undefined): Promise<TreePolicy> {
     const candidates = autoCandidates(this.#parts.drafter);
     this.#measured ??= (async () => {
       const decoder = this.#newDecoder({
@@ -307,7 +311,12 @@ export class Model implements AsyncDisposable {
         decoder.dispose();
       }
     })();
-    await this.#measured;
+    try {
+      await unlessAborted(this.#measured, signal);
+    } catch (error) {
+      this.#checkAlive();
+      throw error;
+    }
     const policy = autoPolicy({
       candidates,
       costs: this.#costs,
@@ -363,6 +372,21 @@ export class Model implements AsyncDisposable {
       throw new HydrantError("generate/disposed", "The model was disposed.", {
         hint: "Load it again.",
       });
+  }
+}
+
+/** The promise's outcome, or the signal's reason should that come first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -35,6 +35,12 @@ for (const register of [
 }
 configure(program);
 
+// The reader of a pipe has seen enough (`| head`): no error, and nobody left to write for.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -208,6 +208,27 @@ describe("a model", () => {
     expect((await model("hydra").generate({ prompt, maxNewTokens: 5 })).tokens).toHaveLength(5);
   });
 
+  it("stops while it still measures which tree pays", async () => {
+    const fresh = await loadModel(base, { heads: headsOf("hydra") });
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(new Error("enough")), 1);
+    const call = fresh.generate({ prompt, maxNewTokens: 5, method: "auto", signal: abort.signal });
+    await expect(call).rejects.toThrow("enough");
+    await fresh.dispose();
+  });
+
+  it("fits its measurements into any context", async () => {
+    for (const contextLength of [2, 9, 12]) {
+      const small = await loadModel(base, { heads: headsOf("hydra"), contextLength });
+      const { tokens, finishReason } = await small.generate({ tokens: [5], ignoreEos: true });
+      expect({ finishReason, length: tokens.length }).toEqual({
+        finishReason: "context",
+        length: contextLength - 1,
+      });
+      await small.dispose();
+    }
+  });
+
   it("lets timers fire while it generates, so that a time limit works", async () => {
     const begin = performance.now();
     const running = model("none").generate({

@@ -12,7 +12,16 @@ export interface CliResult {
 /** Runs `hydra` as a user would, in a process of its own. */
 export function hydra(
   args: readonly string[],
-  { input = "", env = {} }: { input?: string; env?: Record<string, string> } = {},
+  {
+    input = "",
+    env = {},
+    readBytes = Number.POSITIVE_INFINITY,
+  }: {
+    input?: string;
+    env?: Record<string, string>;
+    /** Stops listening to stdout after this much, as `| head` does. */
+    readBytes?: number;
+  } = {},
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["scripts/run.mjs", "src/cli/main.ts", ...args], {
@@ -23,6 +32,7 @@ export function hydra(
     let stderr = "";
     child.stdout.on("data", (data) => {
       stdout += data;
+      if (stdout.length >= readBytes) child.stdout.destroy();
     });
     child.stderr.on("data", (data) => {
       stderr += data;
