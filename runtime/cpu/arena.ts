@@ -33,6 +33,19 @@ export class Arena {
     return [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
+  /**
+   * Refuses at once what could never be allocated.
+   * @throws HydrantError `executor/memory`
+   */
+  static checkRoom(bytes: number): void {
+    if (bytes <= memoryLimits.maximum * pageBytes) return;
+    throw new HydrantError(
+      "executor/memory",
+      `The weights take ${formatGiB(bytes)} GiB, and WebAssembly memory ends at 4 GiB.`,
+      { hint: "Use a smaller model." },
+    );
+  }
+
   /** Zeroed bytes. @throws HydrantError `executor/memory` when 4 GiB or the machine's memory are full. */
   allocate(bytes: number): number {
     const size = align(Math.max(bytes, 1) + readAhead);
@@ -91,7 +104,7 @@ export class Arena {
       if (missing > extra || !this.#grow(extra, missing)) {
         throw new HydrantError(
           "executor/memory",
-          `The model and its caches need more than the ${formatGiB(address)} GiB at hand: ${formatGiB(end)} GiB, and WebAssembly memory ends at 4 GiB.`,
+          `The model and its caches take ${formatGiB(end)} GiB, more than this machine has at hand or WebAssembly memory, which ends at 4 GiB.`,
           { hint: "Use a smaller model or a shorter context." },
         );
       }

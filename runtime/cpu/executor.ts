@@ -1,13 +1,11 @@
 import { availableParallelism } from "node:os";
-import { byteSize } from "../../src/ir/dtype.ts";
-import { elementCount } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import type { Executor, LoadedWeights, ParameterSource } from "../executor.ts";
 import { Arena } from "./arena.ts";
 import { Machine } from "./machine.ts";
 import { CpuSession } from "./session.ts";
 import { ThreadPool } from "./thread-pool.ts";
-import { Weights } from "./weights.ts";
+import { weightBytes, Weights } from "./weights.ts";
 
 export interface CpuOptions {
   /**
@@ -76,9 +74,7 @@ export class CpuExecutor implements Executor {
   }
 }
 
-function threadsFor({ parameters }: ParameterSource): number {
-  let bytes = 0;
-  for (const { dtype, shape } of parameters.values())
-    bytes += elementCount(shape) * byteSize(dtype);
-  return Math.min(availableParallelism(), mostThreads, 1 + Math.floor(bytes / bytesPerThread));
+function threadsFor(source: ParameterSource): number {
+  const wanted = 1 + Math.floor(weightBytes(source) / bytesPerThread);
+  return Math.min(availableParallelism(), mostThreads, wanted);
 }

@@ -3,7 +3,7 @@ import { decodeFloats } from "../../src/ir/float-formats.ts";
 import { elementCount, type Shape } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import type { ParameterSource } from "../executor.ts";
-import type { Arena } from "./arena.ts";
+import { Arena } from "./arena.ts";
 import type { KernelExports } from "./thread-pool.ts";
 
 /** Bytes read and checked at a time: still in the cache when the check comes, and quick to abort. */
@@ -13,6 +13,14 @@ interface Weight {
   readonly dtype: FloatDType;
   readonly shape: Shape;
   readonly address: number;
+}
+
+/** Bytes of all parameters as they are stored. */
+export function weightBytes({ parameters }: ParameterSource): number {
+  let bytes = 0;
+  for (const { dtype, shape } of parameters.values())
+    bytes += elementCount(shape) * byteSize(dtype);
+  return bytes;
 }
 
 /** Weights in shared memory, in their stored types. */
@@ -34,6 +42,7 @@ export class Weights {
     signal?: AbortSignal,
   ): Promise<Weights> {
     const weights = new Weights(arena);
+    Arena.checkRoom(weightBytes(source));
     for (const [name, { dtype, shape }] of source.parameters) {
       if (!isFloat(dtype)) {
         throw new HydrantError("executor/weight", `A weight cannot be ${dtype}.`, { path: name });

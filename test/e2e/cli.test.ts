@@ -205,7 +205,7 @@ describe("bad input", () => {
   const generate = (...flags: string[]) => failing(["generate", "--model", base, ...flags]);
 
   it("ends without a word when nobody reads on", async () => {
-    const args = ["generate", ...prompt, "--max-new-tokens", "500", "--ignore-eos"];
+    const args = ["generate", ...prompt, "--max-new-tokens", "1000", "--ignore-eos"];
     const { code, stderr } = await hydra(args, { readBytes: 10 });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   });

@@ -54,6 +54,17 @@ test("a graph runs with any number of rows, in any order", async () => {
   }
 });
 
+test("weights beyond the memory are refused before any is read", async () => {
+  const executor = await CpuExecutor.create({ threads: 1 });
+  executors.push(executor);
+  const parameters = new Map([["table", { dtype: "f16" as const, shape: [70_000, 100_000] }]]);
+  const read = () => Promise.reject(new Error("was read"));
+  expect(await refusal(() => executor.load({ parameters, read }))).toEqual([
+    "executor/memory",
+    expect.stringContaining("13.0 GiB"),
+  ]);
+});
+
 test("an id out of range names the node, and the session goes on", async () => {
   const run = (await open()).compile(embedRows());
   const [code, line] = await refusal(() => run.run({ ids: Int32Array.of(1, 4) }, { rows: 2 }));
