@@ -104,7 +104,7 @@ export class Arena {
       if (missing > extra || !this.#grow(extra, missing)) {
         throw new HydrantError(
           "executor/memory",
-          `The model and its caches take ${formatGiB(end)} GiB, more than this machine has at hand or WebAssembly memory, which ends at 4 GiB.`,
+          `The model and its caches take ${formatGiB(end)} GiB, which this machine does not have at hand; and WebAssembly memory ends at 4 GiB.`,
           { hint: "Use a smaller model or a shorter context." },
         );
       }
