@@ -139,14 +139,13 @@ class MeasuredPolicy implements AutoPolicy {
     affordableMs: number,
     worthwhile: number,
   ) {
-    const { acceptance } = this;
     let best: { tree: TreeTopology; ms: number; tokensPerMs: number } | undefined;
     for (const tree of this.#candidates) {
       const ms = this.#costs.of(tree, length);
       if (ms === undefined || ms > affordableMs || tree.size > room || remaining <= 1) continue;
       // Not worth a try if it would not pay with every draft accepted.
       if (tree.maxDepth + 1 < worthwhile * ms) continue;
-      const tokensPerMs = expectedTokens(tree, acceptance, remaining - 1) / ms;
+      const tokensPerMs = expectedTokens(tree, this.acceptance, remaining - 1) / ms;
       if (best === undefined || tokensPerMs > best.tokensPerMs) best = { tree, ms, tokensPerMs };
     }
     return best;

@@ -16,6 +16,8 @@ export interface CostModel {
 export class StepCosts implements CostModel {
   readonly #window: number;
   readonly #samples = new Map<string, number[]>();
+  /** Asked for every tree before every step, so kept ready. */
+  readonly #least = new Map<string, number>();
 
   /** @param window how many of the latest samples count. */
   constructor(window = 5) {
@@ -23,8 +25,7 @@ export class StepCosts implements CostModel {
   }
 
   of(tree: TreeTopology): number | undefined {
-    const samples = this.#samples.get(tree.key);
-    return samples === undefined ? undefined : Math.min(...samples);
+    return this.#least.get(tree.key);
   }
 
   record(tree: TreeTopology, _length: number, ms: number): void {
@@ -32,5 +33,6 @@ export class StepCosts implements CostModel {
     this.#samples.set(tree.key, samples);
     samples.push(ms);
     if (samples.length > this.#window) samples.shift();
+    this.#least.set(tree.key, Math.min(...samples));
   }
 }
