@@ -1,3 +1,4 @@
+import { makeDirectory } from "../../src/util/make-directory.ts";
 /**
  * Compiled kernels on disk. An entry is one file named by the hash of all that decides its content;
  * it is written beside its place and renamed into it, so that a reader, or a second process
@@ -5,7 +6,6 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import {
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -62,7 +62,7 @@ export class KernelCache {
     const part = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.part`;
     try {
       const body = JSON.stringify(value);
-      mkdirSync(this.directory, { recursive: true });
+      makeDirectory(this.directory);
       writeFileSync(part, `${MAGIC}\n${digestOf(body)}\n${body}`);
       renameSync(part, path);
       this.problem = undefined;

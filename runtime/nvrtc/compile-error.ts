@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { cacheDirectory } from "../../src/util/cache-directory.ts";
 import { HydrantError } from "../../src/util/errors.ts";
+import { makeDirectory } from "../../src/util/make-directory.ts";
 
 /** Lines kept around each error when a source is too long to show whole. */
 const CONTEXT_LINES = 6;
@@ -137,11 +138,11 @@ function keepSource({ source, fileName, headers }: SourceText): string {
     const hash = createHash("sha256").update(source).digest("hex").slice(0, 16);
     const folder = join(cacheDirectory(), "failed", hash);
     const path = join(folder, basename(fileName));
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder);
     writeFileSync(path, source);
     if (included.length > 0) {
       for (const [name, text] of Object.entries(headers)) {
-        mkdirSync(dirname(join(folder, name)), { recursive: true });
+        makeDirectory(dirname(join(folder, name)));
         writeFileSync(join(folder, name), text);
       }
     }

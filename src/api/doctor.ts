@@ -1,9 +1,10 @@
 /** What this machine has of what the project can use, and how to get the rest. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { CudaDriver } from "../../runtime/driver/driver.ts";
 import { cacheDirectory } from "../util/cache-directory.ts";
 import { HydrantError } from "../util/errors.ts";
+import { makeDirectory } from "../util/make-directory.ts";
 
 export interface DoctorCheck {
   readonly name: string;
@@ -138,7 +139,7 @@ function checkCache(): DoctorCheck {
   const folder = cacheDirectory();
   try {
     // Permissions do not tell of full disks and read-only mounts; writing does.
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder);
     rmSync(mkdtempSync(join(folder, "probe-")), { recursive: true });
     return { name, status: "ok", detail: folder };
   } catch (error) {
