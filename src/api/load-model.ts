@@ -5,7 +5,12 @@ import { noDrafter } from "../drafters/none.ts";
 import { drafterFor, unusedHeadTensors } from "../drafters/registry.ts";
 import type { EagleMask } from "../drafters/eagle-attn.ts";
 import { isDType, isFloat } from "../ir/dtype.ts";
-import { type ModelConfig, parseGenerationConfig, parseModelConfig } from "../models/config.ts";
+import {
+  type ModelConfig,
+  mergeGenerationConfig,
+  parseGenerationConfig,
+  parseModelConfig,
+} from "../models/config.ts";
 import { buildPrefill, buildStep } from "../models/decode-graphs.ts";
 import { parseHeadsConfig } from "../models/heads-config.ts";
 import type { BaseModel } from "../models/llama.ts";
@@ -73,8 +78,7 @@ async function loadFrom(
   options: LoadOptions,
   opened: TensorFile[],
 ): Promise<Model> {
-  const configFile = join(dir, "config.json");
-  const config = parseModelConfig(await readJsonFile(configFile), configFile);
+  const config = await readConfig(dir);
   const file = await openCheckpoint(dir);
   opened.push(file);
   const heads = headsDir === undefined ? undefined : await openHeads(headsDir);
@@ -127,7 +131,6 @@ async function loadFrom(
       weights: await loadWeights(executor, source, options.signal),
       tokenizer,
       chatTemplate,
-      eosTokenIds: [...new Set([...config.eosTokenIds, ...(await generationEos(dir))])],
       contextLength,
     });
   } catch (error) {
@@ -157,11 +160,16 @@ async function loadWeights(
   }
 }
 
-/** End tokens that generation_config.json, if there is one, adds to those of config.json. */
-async function generationEos(dir: string): Promise<readonly number[]> {
-  const file = join(dir, "generation_config.json");
-  if (!existsSync(file)) return [];
-  return parseGenerationConfig(await readJsonFile(file), file).eosTokenIds;
+/** The model's settings, with what generation_config.json, if there is one, adds. */
+async function readConfig(dir: string): Promise<ModelConfig> {
+  const file = join(dir, "config.json");
+  const config = parseModelConfig(await readJsonFile(file), file);
+  const generation = join(dir, "generation_config.json");
+  if (!existsSync(generation)) return config;
+  return mergeGenerationConfig(
+    config,
+    parseGenerationConfig(await readJsonFile(generation), generation),
+  );
 }
 
 function chooseContext(asked: number | undefined, { maxPositions }: ModelConfig): number {

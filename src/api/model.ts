@@ -52,7 +52,6 @@ export interface ModelParts {
   readonly weights: LoadedWeights;
   readonly tokenizer: Tokenizer | undefined;
   readonly chatTemplate: ChatTemplate | undefined;
-  readonly eosTokenIds: readonly number[];
   readonly contextLength: number;
 }
 
@@ -154,9 +153,9 @@ export class Model implements AsyncDisposable {
   async *stream(request: GenerateRequest): AsyncGenerator<GenerateChunk, void, void> {
     this.#checkAlive();
     const checked = checkRequest(request);
-    const { drafter, tokenizer, eosTokenIds } = this.#parts;
+    const { base, drafter, tokenizer } = this.#parts;
     if (checked.stops.length > 0) this.tokenizer;
-    const choice = chooseTree(drafter, this.#parts.base.config.vocabSize, request);
+    const choice = chooseTree(drafter, base.config.vocabSize, request);
     const prompt = this.promptTokens(request);
     const inputs = { sampling: samplingVector(checked.acceptance), seed: checked.seed };
     request.signal?.throwIfAborted();
@@ -184,7 +183,9 @@ export class Model implements AsyncDisposable {
         prompt,
         policy,
         maxNewTokens: checked.maxNewTokens,
-        eosTokenIds: new Set(request.ignoreEos ? [] : [...eosTokenIds, ...this.#turnEnds(request)]),
+        eosTokenIds: new Set(
+          request.ignoreEos ? [] : [...base.config.eosTokenIds, ...this.#turnEnds(request)],
+        ),
         signal: request.signal,
       },
       (started) => {

@@ -1,12 +1,4 @@
-import {
-  type AcceptedPath,
-  acceptMatch,
-  acceptTypical,
-  type LogitsOf,
-  type RootContext,
-  type TokenTree,
-} from "../ir/reference/accept.ts";
-import { type Sampler, type SamplingParams, samplingParams } from "../ir/reference/sampling.ts";
+import { type SamplingParams, samplingParams } from "../ir/reference/sampling.ts";
 import { HydrantError } from "../util/errors.ts";
 
 /**
@@ -85,23 +77,7 @@ export function resolveAcceptance(options: AcceptanceOptions = {}): Acceptance {
   }
 }
 
-/** Applies a rule to a verified tree. See `acceptMatch` and `acceptTypical`. */
-export function accept(
-  acceptance: Acceptance,
-  tree: TokenTree,
-  logitsOf: LogitsOf,
-  context: RootContext,
-  sampler?: Sampler,
-): AcceptedPath {
-  if (acceptance.rule !== "typical") {
-    return acceptMatch(tree, logitsOf, acceptance.sampling, context, sampler);
-  }
-  const { posteriorThreshold, posteriorAlpha, sampling } = acceptance;
-  const { temperature } = sampling;
-  return acceptTypical(tree, logitsOf, { temperature, posteriorThreshold, posteriorAlpha });
-}
-
-export function isAcceptanceName(text: string): text is AcceptanceName {
+function isAcceptanceName(text: string): text is AcceptanceName {
   return (acceptanceNames as readonly string[]).includes(text);
 }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { ParameterSource } from "../../runtime/executor.ts";
+import { type BoundTensors, parameterSource } from "../../src/api/parameter-source.ts";
 import { drafterFor } from "../../src/drafters/registry.ts";
-import { isFloat } from "../../src/ir/dtype.ts";
+import { isDType, isFloat } from "../../src/ir/dtype.ts";
 import { parseModelConfig } from "../../src/models/config.ts";
 import { parseHeadsConfig } from "../../src/models/heads-config.ts";
 import type { BaseModel } from "../../src/models/llama.ts";
@@ -68,7 +68,7 @@ export async function openGolden(name: (typeof goldenCases)[number]) {
   const base = await openSafetensors(goldenPath(baseOf[name], "base/model.safetensors"));
   const { weights: heads } = await openHeads(goldenPath(name, "heads"));
   const expected = await openSafetensors(goldenPath(name, "golden.safetensors"));
-  const source = parameterSource(base, heads);
+  const source = parameterSource(everything(base), everything(heads));
   const model: BaseModel = {
     config: parseModelConfig(json(baseOf[name], "base/config.json"), `${name}/base/config.json`),
     storedType: (parameter) => {
@@ -97,27 +97,12 @@ export async function openGolden(name: (typeof goldenCases)[number]) {
   };
 }
 
-/** Base weights under their own names, heads' under `heads.`. */
-export function parameterSource(base: TensorFile, heads?: TensorFile): ParameterSource {
-  const parameters = new Map<string, { dtype: "f32" | "f16" | "bf16"; shape: readonly number[] }>();
-  for (const [prefix, file] of [
-    ["", base],
-    ["heads.", heads],
-  ] as const) {
-    for (const [name, { dtype, shape }] of file?.tensors ?? []) {
-      if (dtype === "f32" || dtype === "f16" || dtype === "bf16")
-        parameters.set(prefix + name, { dtype, shape });
-    }
-  }
-  return {
-    parameters,
-    read: (name, into, offset) => {
-      const inHeads = name.startsWith("heads.");
-      const file = inHeads ? heads : base;
-      if (file === undefined) throw new Error(`no heads were opened for ${name}`);
-      return file.read(inHeads ? name.slice("heads.".length) : name, into, offset);
-    },
-  };
+/** The float tensors of a file, each under its own name. */
+function everything(file: TensorFile): BoundTensors {
+  const floats = [...file.tensors].flatMap(([name, { dtype, ...info }]) =>
+    isDType(dtype) && isFloat(dtype) ? [[name, { ...info, dtype }] as const] : [],
+  );
+  return { file, tensors: new Map(floats) };
 }
 
 export async function readFloats(file: TensorFile, name: string): Promise<Float32Array> {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { accept, acceptanceNames, resolveAcceptance } from "../../../src/speculation/acceptance.ts";
+import { acceptMatch, acceptTypical } from "../../../src/ir/reference/accept.ts";
+import { acceptanceNames, resolveAcceptance } from "../../../src/speculation/acceptance.ts";
 
 describe("an acceptance rule", () => {
   test("follows from the temperature unless named", () => {
@@ -54,8 +55,12 @@ describe("an acceptance rule", () => {
 test("sample-and-match and typical acceptance differ on a likely second choice", () => {
   const tree = { parents: Int32Array.of(-1, 0), tokens: Int32Array.of(0, 1) };
   const logitsOf = () => Float32Array.of(1, 0.9);
-  const greedy = accept(resolveAcceptance(), tree, logitsOf, { length: 3 });
+  const greedy = acceptMatch(tree, logitsOf, resolveAcceptance().sampling, { length: 3 });
   const typical = resolveAcceptance({ rule: "typical", sampling: { temperature: 1 } });
+  if (typical.rule !== "typical") throw new Error("the rule asked for");
   expect(greedy).toEqual({ path: [0], next: 0 });
-  expect(accept(typical, tree, logitsOf, { length: 3 })).toEqual({ path: [0, 1], next: 0 });
+  expect(acceptTypical(tree, logitsOf, { ...typical.sampling, ...typical })).toEqual({
+    path: [0, 1],
+    next: 0,
+  });
 });
