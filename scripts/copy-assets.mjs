@@ -4,6 +4,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const assets = ["runtime/nvrtc/prelude"];
-for (const asset of assets)
-  cpSync(join(root, asset), join(root, "dist", asset), { recursive: true });
+cpSync(join(root, "runtime/nvrtc/prelude"), join(root, "dist/runtime/nvrtc/prelude"), {
+  recursive: true,
+});
+cpSync(join(root, "kernels"), join(root, "dist/kernels"), {
+  recursive: true,
+  filter: (path) => !path.endsWith(".ts"),
+});

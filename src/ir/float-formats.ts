@@ -78,3 +78,17 @@ export function decodeFloats(dtype: FloatDType, bytes: Uint8Array): Float32Array
   }
   return out;
 }
+
+/** Floats rounded into a storage type's bytes, little-endian. */
+export function encodeFloats(dtype: FloatDType, values: Float32Array): Uint8Array {
+  switch (dtype) {
+    case "f32":
+      return new Uint8Array(values.slice().buffer);
+    case "f16":
+      return new Uint8Array(Uint16Array.from(values, toF16).buffer);
+    case "bf16":
+      return new Uint8Array(Uint16Array.from(values, toBf16).buffer);
+    default:
+      return dtype satisfies never;
+  }
+}

@@ -1,6 +1,6 @@
 import type { ParameterSource } from "../../runtime/executor.ts";
 import type { FloatDType } from "../../src/ir/dtype.ts";
-import { toBf16, toF16 } from "../../src/ir/float-formats.ts";
+import { encodeFloats } from "../../src/ir/float-formats.ts";
 import { type Graph, sourcesOf, typeOf } from "../../src/ir/graph.ts";
 import type { Random } from "./random.ts";
 
@@ -17,7 +17,7 @@ export function memoryWeights(weights: Readonly<Record<string, MemoryWeight>>): 
     async read(name, into, offset = 0) {
       const weight = weights[name];
       if (weight === undefined) throw new Error(`no weight ${name}`);
-      into.set(encode(weight).subarray(offset, offset + into.length));
+      into.set(encodeFloats(weight.dtype, weight.data).subarray(offset, offset + into.length));
     },
   };
 }
@@ -38,17 +38,4 @@ export function randomWeights(graphs: readonly Graph[], random: Random): Paramet
     }
   }
   return memoryWeights(weights);
-}
-
-function encode({ dtype, data }: MemoryWeight): Uint8Array {
-  switch (dtype) {
-    case "f32":
-      return new Uint8Array(data.slice().buffer);
-    case "bf16":
-      return new Uint8Array(Uint16Array.from(data, toBf16).buffer);
-    case "f16":
-      return new Uint8Array(Uint16Array.from(data, toF16).buffer);
-    default:
-      return dtype satisfies never;
-  }
 }

@@ -28,6 +28,12 @@ struct alignas(sizeof(T) * N) Vec {
   DEVICE const T& operator[](int i) const { return at[i]; }
 };
 
+// Pointers passed by value as one kernel parameter.
+template <typename T, int N>
+struct Table {
+  T* at[N];
+};
+
 // Address in the shared window, the form that ldmatrix, cp.async and mbarrier instructions take.
 DEVICE u32 shared_address(const void* pointer) {
   return static_cast<u32>(__cvta_generic_to_shared(pointer));

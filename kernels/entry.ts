@@ -1,0 +1,183 @@
+import type {
+  Access,
+  BufferId,
+  KernelArgument,
+  KernelSource,
+  Launch,
+  Traffic,
+} from "../src/ir/program.ts";
+
+/** A kernel and one launch of it. */
+export interface KernelCall {
+  readonly kernel: KernelSource;
+  readonly launch: Launch;
+}
+
+/**
+ * The elements of an operand that is computed where it is used: given a C++ expression for a flat
+ * element index, a C++ expression for the element. What it reads becomes a parameter of the entry.
+ */
+export type Elements = (entry: KernelEntry) => (index: string) => string;
+
+/** Elements of a buffer as they are. `type` is the C++ element type. */
+export function elementsOf(buffer: BufferId, type: string, name: string): Elements {
+  return (entry) => {
+    const pointer = entry.buffer(name, buffer, type, "read");
+    return (index) => `${pointer}[${index}]`;
+  };
+}
+
+/** Fresh memory for a kernel's own use. */
+export interface Allocator {
+  /** `bytes` of arena memory, alive for this launch. */
+  scratch(bytes: number, label: string): BufferId;
+  /** `count` i32 zeros that the kernel leaves as zeros. */
+  counters(count: number, label: string): BufferId;
+}
+
+/** What a kernel file puts around the parameters: the rest of the translation unit. */
+export interface EntryText {
+  /** Says op, shape, types and fusion; a hash of the text is appended. */
+  readonly name: string;
+  /** A line or more for the reader: what is computed. */
+  readonly comment: string;
+  /** Header names: `kernels/linear/linear.cuh`. */
+  readonly includes: readonly string[];
+  /** The specialisation block: constants and types, at file scope. */
+  readonly config: string;
+  /** Statements of the kernel; they use the parameter names that registration returned. */
+  readonly body: string;
+  readonly threads: number;
+  /** Second argument of __launch_bounds__. */
+  readonly minBlocks?: number;
+  readonly sharedBytes?: number;
+  readonly grid: readonly [x: number, y: number, z: number];
+  readonly label: string;
+  readonly traffic: Traffic;
+}
+
+/**
+ * Collects the parameters of one kernel while its text is written, so that signature and arguments
+ * cannot disagree. Names depend on the order of registration only: layers that differ in nothing but
+ * their buffers get the same text.
+ */
+export class KernelEntry {
+  readonly #family: string;
+  readonly #declarations: string[] = [];
+  readonly #args: KernelArgument[] = [];
+  readonly #names = new Map<string, number>();
+
+  constructor(family: string) {
+    this.#family = family;
+  }
+
+  /** A pointer parameter; returns its name. `type` is the element type without const. */
+  buffer(name: string, buffer: BufferId, type: string, access: Access): string {
+    const unique = this.#unique(name);
+    const constant = access === "read" ? "const " : "";
+    this.#declarations.push(`${constant}${type}* ${unique}`);
+    this.#args.push({ name: unique, type: "buffer", buffer, access });
+    return unique;
+  }
+
+  /** Pointers by value: a parameter with the member `at`, `type* at[N]`. */
+  table(name: string, buffers: readonly BufferId[], type: string, access: Access): string {
+    const unique = this.#unique(name);
+    const constant = access === "read" ? "const " : "";
+    this.#declarations.push(
+      `const __grid_constant__ Table<${constant}${type}, ${buffers.length}> ${unique}`,
+    );
+    this.#args.push({ name: unique, type: "table", buffers, access });
+    return unique;
+  }
+
+  i32(name: string, value: number): string {
+    return this.#value(name, "i32", "int", value);
+  }
+
+  f32(name: string, value: number): string {
+    return this.#value(name, "f32", "float", value);
+  }
+
+  /** The host-shared ring of output slots. */
+  ring(): string {
+    this.#declarations.push("unsigned char* ring");
+    this.#args.push({ name: "ring", type: "ring" });
+    return "ring";
+  }
+
+  finish(text: EntryText): KernelCall {
+    const includes = ["prelude/all.cuh", ...text.includes];
+    const bounds = text.minBlocks === undefined ? "" : `, ${text.minBlocks}`;
+    const source = (entry: string): string =>
+      [
+        ...text.comment.split("\n").map((line) => `// ${line}`.trimEnd()),
+        ...includes.map((name) => `#include "${name}"`),
+        "",
+        text.config.trim(),
+        "",
+        `extern "C" __global__ void __launch_bounds__(${text.threads}${bounds})`,
+        `${entry}(${this.#declarations.join(", ")}) {`,
+        ...text.body
+          .trim()
+          .split("\n")
+          .map((line) => (line === "" ? "" : `  ${line}`)),
+        "}",
+        "",
+      ].join("\n");
+    const entry = `${text.name}_${hash(source("_"))}`;
+    return {
+      kernel: {
+        entry,
+        family: this.#family,
+        source: source(entry),
+        threads: text.threads,
+        sharedBytes: text.sharedBytes ?? 0,
+      },
+      launch: {
+        kernel: entry,
+        grid: text.grid,
+        args: this.#args,
+        label: text.label,
+        traffic: text.traffic,
+      },
+    };
+  }
+
+  #value(name: string, type: "i32" | "f32", declared: string, value: number): string {
+    const unique = this.#unique(name);
+    this.#declarations.push(`${declared} ${unique}`);
+    this.#args.push({ name: unique, type, value });
+    return unique;
+  }
+
+  #unique(name: string): string {
+    const used = this.#names.get(name) ?? 0;
+    this.#names.set(name, used + 1);
+    return used === 0 ? name : `${name}_${used}`;
+  }
+}
+
+/** C++ name of a storage type; in the prelude where C++ has none. */
+export const cudaTypes = {
+  f32: "float",
+  f16: "f16",
+  bf16: "bf16",
+  i32: "int",
+  u64: "u64",
+} as const;
+
+/** A float constant's exact text. */
+export function floatLiteral(value: number): string {
+  const rounded = Math.fround(value);
+  if (!Number.isFinite(rounded)) throw new RangeError(`${value} has no float literal`);
+  const text = String(rounded);
+  return `${/[.e]/.test(text) ? text : `${text}.0`}f`;
+}
+
+/** FNV-1a, 24 bits: enough to tell the kernels of one program apart by name. */
+function hash(text: string): string {
+  let state = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
+  return ((state >>> 0) & 0xffffff).toString(16).padStart(6, "0");
+}
