@@ -43,6 +43,7 @@ export async function diagnose(): Promise<DoctorReport> {
   checks.push(await checkKernel("the emulator", "emulator", nvrtc.length > 0));
   if (devices.length > 0) checks.push(await checkKernel("the GPU", "cuda", nvrtc.length > 0));
   driver?.close();
+  checks.push(await checkAuto());
   return { checks, devices, nvrtc };
 }
 
@@ -158,6 +159,14 @@ const PROBE = `extern "C" __global__ void probe(int* out, const int* in, int n) 
   if (i < n) out[i] = 2 * in[i] + 1;
 }
 `;
+
+/** Where a model goes when no device is named. */
+async function checkAuto(): Promise<DoctorCheck> {
+  const { chooseAuto } = await import("./open-device.ts");
+  const choice = await chooseAuto();
+  const detail = choice.device === "cpu" ? `cpu: ${choice.reason}` : choice.device;
+  return { name: "Device auto", status: "ok", detail };
+}
 
 /** Compiles and runs a kernel of three lines and looks at what it wrote. */
 async function checkKernel(

@@ -25,7 +25,7 @@ import { openCheckpoint, openHeads } from "../weights/checkpoint.ts";
 import { readJsonFile } from "../weights/json-file.ts";
 import { type HubProgress, resolveModelPath } from "../weights/hub.ts";
 import type { TensorFile } from "../weights/tensor-file.ts";
-import { openDevice } from "./open-device.ts";
+import { type OpenDevice, openDevice, type Precision } from "./open-device.ts";
 import { Model } from "./model.ts";
 import {
   type CheckpointSource,
@@ -37,8 +37,13 @@ import {
 export interface LoadOptions {
   /** Folder, file or hub id of draft heads; plain decoding without. */
   readonly heads?: string | undefined;
-  /** `auto` (default) takes the best there is; `cpu`; `interpreter` (the slow reference). */
+  /**
+   * `auto` (default) takes a usable GPU, else the CPU; `cuda`, `cuda:1`; `cpu`; `emulator` (the GPU's
+   * kernels without a GPU, slow); `interpreter` (the slow reference).
+   */
   readonly device?: string | undefined;
+  /** `f32` keeps activations and caches of 16-bit models in f32 on a GPU; default `auto`. */
+  readonly precision?: Precision | undefined;
   /** CPU threads; default: as many as the weights are worth. */
   readonly threads?: number | undefined;
   /** Tokens to make room for; default the model's limit, at most 4096. */
@@ -51,6 +56,9 @@ export interface LoadOptions {
 }
 
 const defaultContext = 4096;
+
+/** Its type is taken for the model's. */
+const typicalWeight = "model.layers.0.self_attn.k_proj.weight";
 
 /**
  * Loads a model, and draft heads beside it, onto a device.
@@ -66,28 +74,40 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
     heads === undefined ? undefined : await resolveModelPath(heads, "heads", resolve);
   const opened: TensorFile[] = [];
   try {
-    return await loadFrom(dir, headsDir, options, opened);
+    const config = await readConfig(dir);
+    const file = await openCheckpoint(dir);
+    opened.push(file);
+    const openedHeads = headsDir === undefined ? undefined : await openHeads(headsDir);
+    if (openedHeads !== undefined) opened.push(openedHeads.weights);
+    const device = await openDevice(options.device ?? "auto", options);
+    try {
+      return await loadOnto(device, { dir, config, file, heads: openedHeads }, options);
+    } catch (error) {
+      await device.executor.dispose();
+      throw error;
+    }
   } finally {
     await Promise.all(opened.map((file) => file.close()));
   }
 }
 
-async function loadFrom(
-  dir: string,
-  headsDir: string | undefined,
-  options: LoadOptions,
-  opened: TensorFile[],
-): Promise<Model> {
-  const config = await readConfig(dir);
-  const file = await openCheckpoint(dir);
-  opened.push(file);
-  const heads = headsDir === undefined ? undefined : await openHeads(headsDir);
-  if (heads !== undefined) opened.push(heads.weights);
+interface OpenCheckpoints {
+  readonly dir: string;
+  readonly config: ModelConfig;
+  readonly file: TensorFile;
+  readonly heads: Awaited<ReturnType<typeof openHeads>> | undefined;
+}
 
+async function loadOnto(
+  { executor, cacheType, prefillRows }: OpenDevice,
+  { dir, config, file, heads }: OpenCheckpoints,
+  options: LoadOptions,
+): Promise<Model> {
+  const typeOfWeight = storedType(file, heads?.weights);
   const base: BaseModel = {
     config,
-    storedType: storedType(file, heads?.weights),
-    cacheType: "f32",
+    storedType: typeOfWeight,
+    cacheType: cacheType(typeOfWeight(typicalWeight)),
   };
   const headsConfig = heads && parseHeadsConfig(heads.config, heads.configFile, heads.kind);
   if (headsConfig?.kind === "hydra" && headsConfig.hiddenStateOffset > config.layers) {
@@ -122,21 +142,16 @@ async function loadFrom(
   const contextLength = chooseContext(options.contextLength, config);
   const tokenizer = await loadTokenizer(dir);
   const chatTemplate = tokenizer && (await loadChatTemplate(dir, { tokenizer, names: [dir] }));
-  const executor = await openDevice(options.device ?? "auto", { threads: options.threads });
-  try {
-    return new Model({
-      base,
-      drafter,
-      executor,
-      weights: await loadWeights(executor, source, options.signal),
-      tokenizer,
-      chatTemplate,
-      contextLength,
-    });
-  } catch (error) {
-    await executor.dispose();
-    throw error;
-  }
+  return new Model({
+    base,
+    drafter,
+    executor,
+    weights: await loadWeights(executor, source, options.signal),
+    tokenizer,
+    chatTemplate,
+    contextLength,
+    prefillRows,
+  });
 }
 
 /** An executor knows parameters by their names in the graph; its errors get the file's. */

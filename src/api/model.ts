@@ -53,6 +53,8 @@ export interface ModelParts {
   readonly tokenizer: Tokenizer | undefined;
   readonly chatTemplate: ChatTemplate | undefined;
   readonly contextLength: number;
+  /** Prompt tokens absorbed at a time: an abort waits for no more than this. */
+  readonly prefillRows: number;
 }
 
 interface DecoderKind {
@@ -69,9 +71,6 @@ interface PooledDecoder extends DecoderKind {
 
 /** Room for the published trees, so that one decoder serves calls with different trees. */
 const usualTreeNodes = 64;
-
-/** Prompt tokens absorbed at a time: an abort waits for no more than this. */
-const prefillRows = 128;
 
 /**
  * A loaded model with its draft heads. Calls may overlap: each running generation has caches of its
@@ -91,7 +90,7 @@ export class Model implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /** Where it runs: `cpu`. */
+  /** Where it runs: `cpu`, `cuda:0`. */
   get device(): string {
     return this.#parts.executor.device;
   }
@@ -328,7 +327,7 @@ export class Model implements AsyncDisposable {
   }
 
   #newDecoder({ rule, drafting, treeNodes }: DecoderKind): Decoder {
-    const { base, weights, contextLength } = this.#parts;
+    const { base, weights, contextLength, prefillRows } = this.#parts;
     const later = drafting === "sometimes" ? deferred(base, this.#parts.drafter) : undefined;
     const drafter = drafting === "never" ? noDrafter() : (later?.drafter ?? this.#parts.drafter);
     return new Decoder(

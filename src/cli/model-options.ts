@@ -16,6 +16,7 @@ export interface ModelFlags {
   readonly model: string;
   readonly heads?: string;
   readonly device?: string;
+  readonly precision?: "auto" | "f32";
   readonly threads?: number;
   readonly context?: number;
   readonly eagleMask?: "ancestors" | "reference";
@@ -43,7 +44,16 @@ export function addModelOptions(command: Command): Command {
   return command
     .requiredOption("--model <dir|id>", "model folder, or hub id such as org/name")
     .option("--heads <dir|id>", "draft heads: folder or hub id")
-    .option("--device <name>", "auto, cpu or interpreter", "auto")
+    .option(
+      "--device <name>",
+      "auto (a GPU if there is one), cuda, cuda:N, cpu, emulator or interpreter",
+      "auto",
+    )
+    .addOption(
+      new Option("--precision <kind>", "f32 keeps activations and caches in f32 on a GPU")
+        .choices(["auto", "f32"])
+        .default("auto"),
+    )
     .option("--threads <n>", "CPU threads", wholeNumber)
     .option("--context <tokens>", "tokens to make room for", wholeNumber)
     .addOption(
@@ -93,6 +103,7 @@ export async function loadFromFlags(flags: ModelFlags, signal?: AbortSignal): Pr
   const options: LoadOptions = {
     heads: flags.heads,
     device: flags.device,
+    precision: flags.precision,
     threads: flags.threads,
     contextLength: flags.context,
     eagleMask: flags.eagleMask,

@@ -1,0 +1,32 @@
+import { compileGraph } from "../../codegen/compile.ts";
+import { fillKernel } from "../../kernels/fill/fill.ts";
+import { packKernel } from "../../kernels/pack/pack.ts";
+import { CudaExecutor } from "../../runtime/cuda/executor.ts";
+import type { EmulatorOptions } from "../../runtime/driver/instrumented-driver.ts";
+import { KernelCache } from "../../runtime/nvrtc/cache.ts";
+import type { ProgramCompiler, Target } from "../ir/program.ts";
+import { cudaHeaders } from "./cuda-headers.ts";
+
+/** The code generator and the kernels, as the runtime wants them. */
+export const programCompiler: ProgramCompiler = {
+  compile: compileGraph,
+  pack: packKernel,
+  fill: fillKernel,
+};
+
+export interface CudaDevice {
+  readonly driver: "cuda" | "emulator";
+  readonly ordinal: number;
+  readonly activations: Target["activations"];
+  readonly emulator?: EmulatorOptions;
+}
+
+/** @throws HydrantError when the driver, the device or NVRTC cannot be used. */
+export function createCudaExecutor(device: CudaDevice): Promise<CudaExecutor> {
+  return CudaExecutor.create({
+    ...device,
+    compiler: programCompiler,
+    headers: cudaHeaders,
+    cache: new KernelCache(),
+  });
+}
