@@ -1,5 +1,6 @@
 import type { DType } from "../src/ir/dtype.ts";
 import type { Graph } from "../src/ir/graph.ts";
+import type { SyntheticValues } from "../src/ir/program.ts";
 import type { DimBindings, Shape } from "../src/ir/shape.ts";
 
 /**
@@ -22,8 +23,13 @@ export interface Executor {
 /** Weights by the names the graphs use for their parameters. */
 export interface ParameterSource {
   readonly parameters: ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape }>;
-  /** Fills `into` with the tensor's bytes from `offset` on (row-major, little-endian). */
+  /**
+   * Fills `into` with the tensor's bytes from `offset` on (row-major, little-endian). Several reads
+   * may be under way at once.
+   */
   read(name: string, into: Uint8Array, offset?: number): Promise<void>;
+  /** For weights that come from no file: what they hold, so that a device can make them itself. */
+  synthetic?(name: string): SyntheticValues;
 }
 
 export interface LoadedWeights {
@@ -52,6 +58,11 @@ export interface Session {
 }
 
 export interface Executable {
+  /**
+   * Does now what the first run with these row counts would have to do before it: compiling and
+   * loading kernels, capturing launches.
+   */
+  prepare?(dims?: DimBindings): Promise<void>;
   /**
    * Runs the graph once.
    * @param inputs every input of the graph by name, exactly as long as its shape.

@@ -136,8 +136,21 @@ export interface PackKernel extends KernelSource {
   grid(rows: number): readonly [number, number, number];
 }
 
+/** What a synthetic weight holds: normally distributed numbers of mean 0, or one number everywhere. */
+export type SyntheticValues =
+  | { readonly kind: "normal"; readonly scale: number; readonly seed: number }
+  | { readonly kind: "constant"; readonly value: number };
+
+/** Writes elements of a synthetic weight, row-major; buffer 0 of its arguments is where to. */
+export interface FillCall {
+  readonly kernel: KernelSource;
+  readonly launch: Launch;
+}
+
 /** The code generator as the runtime sees it; src/api joins the two. */
 export interface ProgramCompiler {
   compile(graph: Graph, dims: DimBindings, target: Target): Program;
   pack(dtype: FloatDType, outputs: number, inputs: number): PackKernel;
+  /** `elements` elements of a synthetic weight from the row-major index `first` on. */
+  fill?(dtype: FloatDType, values: SyntheticValues, first: number, elements: number): FillCall;
 }
