@@ -52,6 +52,15 @@ DEVICE e4m3 from_float<e4m3>(float x) {
   return e4m3{static_cast<u8>(sign | code)};
 }
 
+// A vector of floats in a storage type.
+template <typename T, int N>
+DEVICE Vec<T, N> rounded(const Vec<float, N>& x) {
+  Vec<T, N> y;
+#pragma unroll
+  for (int i = 0; i < N; i++) y[i] = from_float<T>(x[i]);
+  return y;
+}
+
 // Two values in one register, the lower half first: the layout of mma fragments.
 DEVICE u32 pack_bf16(float low, float high) {
   u32 y;

@@ -36,3 +36,16 @@ DEVICE float warp_max(float x) {
   for (int offset = 16; offset > 0; offset >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, offset));
   return x;
 }
+
+// The sum over a block of 32 * WARPS threads, which all call it and all receive it: warps in
+// ascending order. `warps` is in shared memory; a barrier must come before its next use.
+template <int WARPS>
+DEVICE float block_sum(float x, float (&warps)[WARPS]) {
+  const float sum = warp_sum(x);
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = sum;
+  __syncthreads();
+  float total = 0.0f;
+#pragma unroll
+  for (int warp = 0; warp < WARPS; warp++) total += warps[warp];
+  return total;
+}
