@@ -1,38 +1,19 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
-import { noDrafter } from "../drafters/none.ts";
-import { drafterFor, unusedHeadTensors } from "../drafters/registry.ts";
+import { unusedHeadTensors } from "../drafters/registry.ts";
 import type { EagleMask } from "../drafters/eagle-attn.ts";
-import { isDType, isFloat } from "../ir/dtype.ts";
-import {
-  type ModelConfig,
-  mergeGenerationConfig,
-  parseGenerationConfig,
-  parseModelConfig,
-} from "../models/config.ts";
-import { buildPrefill, buildStep } from "../models/decode-graphs.ts";
-import { parseHeadsConfig } from "../models/heads-config.ts";
-import type { BaseModel } from "../models/llama.ts";
-import type { Drafter } from "../speculation/drafter.ts";
-import { namedTree } from "../speculation/named-trees.ts";
-import { rootOnly } from "../speculation/tree.ts";
+import type { ModelConfig } from "../models/config.ts";
 import { loadChatTemplate } from "../text/chat-template.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { HydrantError } from "../util/errors.ts";
 import { bindTensors } from "../weights/bind.ts";
-import { openCheckpoint, openHeads } from "../weights/checkpoint.ts";
-import { readJsonFile } from "../weights/json-file.ts";
 import { type HubProgress, resolveModelPath } from "../weights/hub.ts";
 import type { TensorFile } from "../weights/tensor-file.ts";
-import { type OpenDevice, openDevice, type Precision } from "./open-device.ts";
+import { chooseContext } from "./context-length.ts";
 import { Model } from "./model.ts";
-import {
-  type CheckpointSource,
-  expectedTensors,
-  headsPrefix,
-  parameterSource,
-} from "./parameter-source.ts";
+import { type Checkpoints, describeModel, openCheckpoints } from "./open-checkpoints.ts";
+import { type OpenDevice, openDevice, type Precision } from "./open-device.ts";
+import { type CheckpointSource, expectedTensors, parameterSource } from "./parameter-source.ts";
+import { weightGraphs } from "./weight-graphs.ts";
 
 export interface LoadOptions {
   /** Folder, file or hub id of draft heads; plain decoding without. */
@@ -55,11 +36,6 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const defaultContext = 4096;
-
-/** Its type is taken for the model's. */
-const typicalWeight = "model.layers.0.self_attn.k_proj.weight";
-
 /**
  * Loads a model, and draft heads beside it, onto a device.
  * @param model a Hugging Face model folder, or a hub id (`org/name`, `org/name@revision`).
@@ -74,69 +50,34 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
     heads === undefined ? undefined : await resolveModelPath(heads, "heads", resolve);
   const opened: TensorFile[] = [];
   try {
-    const config = await readConfig(dir);
-    const file = await openCheckpoint(dir);
-    opened.push(file);
-    const openedHeads = headsDir === undefined ? undefined : await openHeads(headsDir);
-    if (openedHeads !== undefined) opened.push(openedHeads.weights);
+    const checkpoints = await openCheckpoints(dir, headsDir, opened);
     const device = await openDevice(options.device ?? "auto", options);
     try {
-      return await loadOnto(device, { dir, config, file, heads: openedHeads }, options);
+      return await loadOnto(device, checkpoints, dir, options);
     } catch (error) {
       await device.executor.dispose();
       throw error;
     }
   } finally {
-    await Promise.all(opened.map((file) => file.close()));
+    await Promise.all(opened.map((each) => each.close()));
   }
-}
-
-interface OpenCheckpoints {
-  readonly dir: string;
-  readonly config: ModelConfig;
-  readonly file: TensorFile;
-  readonly heads: Awaited<ReturnType<typeof openHeads>> | undefined;
 }
 
 async function loadOnto(
   { executor, cacheType, prefillRows }: OpenDevice,
-  { dir, config, file, heads }: OpenCheckpoints,
+  checkpoints: Checkpoints,
+  dir: string,
   options: LoadOptions,
 ): Promise<Model> {
-  const typeOfWeight = storedType(file, heads?.weights);
-  const base: BaseModel = {
-    config,
-    storedType: typeOfWeight,
-    cacheType: cacheType(typeOfWeight(typicalWeight)),
-  };
-  const headsConfig = heads && parseHeadsConfig(heads.config, heads.configFile, heads.kind);
-  if (headsConfig?.kind === "hydra" && headsConfig.hiddenStateOffset > config.layers) {
-    throw new HydrantError(
-      "config/bad-field",
-      `Field hidden_state_offset is ${headsConfig.hiddenStateOffset}, but the model has ${config.layers} layers.`,
-      { path: `${heads?.configFile}: hidden_state_offset` },
-    );
-  }
-  const drafter =
-    heads && headsConfig
-      ? drafterFor(base, headsConfig, heads.weights.tensors.keys(), {
-          eagleMask: options.eagleMask,
-        })
-      : noDrafter();
-
-  const needed = expectedTensors([
-    buildPrefill(base, drafter),
-    buildStep(base, drafter, deepestTree(drafter)),
-  ]);
+  const { config, file, heads } = checkpoints;
+  const { base, drafter } = describeModel(checkpoints, cacheType, options.eagleMask);
+  const needed = expectedTensors(weightGraphs(base, drafter));
   const source = parameterSource(
     { file, tensors: bindTensors(needed.base, file, { ignore: unusedBaseTensors(config) }) },
-    heads &&
-      headsConfig && {
-        file: heads.weights,
-        tensors: bindTensors(needed.heads, heads.weights, {
-          ignore: unusedHeadTensors(headsConfig),
-        }),
-      },
+    heads && {
+      file: heads.file,
+      tensors: bindTensors(needed.heads, heads.file, { ignore: unusedHeadTensors(heads.config) }),
+    },
   );
 
   const contextLength = chooseContext(options.contextLength, config);
@@ -173,44 +114,6 @@ async function loadWeights(
       cause: error,
     });
   }
-}
-
-/** The model's settings, with what generation_config.json, if there is one, adds. */
-async function readConfig(dir: string): Promise<ModelConfig> {
-  const file = join(dir, "config.json");
-  const config = parseModelConfig(await readJsonFile(file), file);
-  const generation = join(dir, "generation_config.json");
-  if (!existsSync(generation)) return config;
-  return mergeGenerationConfig(
-    config,
-    parseGenerationConfig(await readJsonFile(generation), generation),
-  );
-}
-
-function chooseContext(asked: number | undefined, { maxPositions }: ModelConfig): number {
-  if (asked === undefined) return Math.min(maxPositions, defaultContext);
-  if (!Number.isSafeInteger(asked) || asked < 1 || asked > maxPositions) {
-    throw new HydrantError("load/context", `A context of ${asked} tokens was asked for.`, {
-      hint: `This model takes 1 to ${maxPositions}.`,
-    });
-  }
-  return asked;
-}
-
-/** A parameter the checkpoint lacks is taken for f32 here; binding reports it with all others. */
-function storedType(base: TensorFile, heads: TensorFile | undefined): BaseModel["storedType"] {
-  return (parameter) => {
-    const info = parameter.startsWith(headsPrefix)
-      ? heads?.tensors.get(parameter.slice(headsPrefix.length))
-      : base.tensors.get(parameter);
-    return info !== undefined && isDType(info.dtype) && isFloat(info.dtype) ? info.dtype : "f32";
-  };
-}
-
-/** A tree that touches every head, to learn which tensors are needed. */
-function deepestTree(drafter: Drafter) {
-  if (drafter.maxDepth === 0) return rootOnly;
-  return namedTree(`chain-${Math.min(drafter.maxDepth, 8)}`);
 }
 
 function unusedBaseTensors(config: ModelConfig): RegExp[] {
