@@ -66,6 +66,8 @@ export class KernelEntry {
   readonly #declarations: string[] = [];
   readonly #args: KernelArgument[] = [];
   readonly #names = new Map<string, number>();
+  readonly #includes = new Set<string>();
+  readonly #definitions: string[] = [];
 
   constructor(family: string) {
     this.#family = family;
@@ -106,22 +108,37 @@ export class KernelEntry {
     return "ring";
   }
 
+  /** A header beyond those the kernel's file includes itself. */
+  include(header: string): void {
+    this.#includes.add(header);
+  }
+
+  /** A local variable at the start of the body; returns its name. `value` may use earlier ones. */
+  define(name: string, value: string): string {
+    const unique = this.#unique(name);
+    this.#definitions.push(`const auto ${unique} = ${value};`);
+    return unique;
+  }
+
+  /** Names the text declares itself: parameters registered from here on get others. */
+  reserve(...names: readonly string[]): void {
+    for (const name of names) this.#unique(name);
+  }
+
   finish(text: EntryText): KernelCall {
-    const includes = ["prelude/all.cuh", ...text.includes];
+    const includes = new Set(["prelude/all.cuh", ...this.#includes, ...text.includes]);
+    const body = [...this.#definitions, ...text.body.trim().split("\n")];
     const bounds = text.minBlocks === undefined ? "" : `, ${text.minBlocks}`;
     const source = (entry: string): string =>
       [
         ...text.comment.split("\n").map((line) => `// ${line}`.trimEnd()),
-        ...includes.map((name) => `#include "${name}"`),
+        ...[...includes].map((name) => `#include "${name}"`),
         "",
         text.config.trim(),
         "",
         `extern "C" __global__ void __launch_bounds__(${text.threads}${bounds})`,
         `${entry}(${this.#declarations.join(", ")}) {`,
-        ...text.body
-          .trim()
-          .split("\n")
-          .map((line) => (line === "" ? "" : `  ${line}`)),
+        ...body.map((line) => (line === "" ? "" : `  ${line}`)),
         "}",
         "",
       ].join("\n");

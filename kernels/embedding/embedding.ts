@@ -34,6 +34,7 @@ export function embedding(op: EmbeddingOp): KernelCall {
   const type = cudaTypes[table.dtype];
   const packed = weightLayout(table.dtype, [vocabulary, width]) === "packed";
   const entry = new KernelEntry("embedding");
+  entry.reserve("row", "column", "value", "squares", "total", "warps");
   const weights = entry.buffer("table", table.buffer, type, "read");
   const token = op.tokens(entry)("row");
   const statements = op.statements(entry, { row: "row", column: "column", value: "value" });
