@@ -1,197 +1,34 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Decoder } from "../../runtime/decoder.ts";
-import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
-import { type Deferred, deferred } from "../../src/drafters/deferred.ts";
-import { noDrafter } from "../../src/drafters/none.ts";
-import { GraphBuilder } from "../../src/ir/builder.ts";
-import { samplingFields } from "../../src/ir/op.ts";
-import { tensor } from "../../src/ir/shape.ts";
-import { buildPrefill, buildStep } from "../../src/models/decode-graphs.ts";
-import { type BaseModel, llama, lmHead } from "../../src/models/llama.ts";
-import type { Drafter } from "../../src/speculation/drafter.ts";
-import { namedTree } from "../../src/speculation/named-trees.ts";
-import { rootOnly, type TreeTopology, truncateDepth } from "../../src/speculation/tree.ts";
-import { randomWeights } from "../helpers/memory-weights.ts";
-import { Random } from "../helpers/random.ts";
-import { drafterKinds, drafterOf, randomModel, randomTree } from "../helpers/random-model.ts";
-
-const samplings = [
-  { name: "greedy", temperature: 0, topP: 1 },
-  { name: "temperature 0.7, top-p 0.9", temperature: 0.7, topP: 0.9 },
-  {
-    name: "temperature 1.2, top-k 12, min-p, repetition penalty",
-    temperature: 1.2,
-    topK: 12,
-    topP: 0.95,
-    minP: 0.02,
-    repetitionPenalty: 1.2,
-  },
-] as const;
+import { afterAll, beforeAll, describe, it } from "vitest";
+import type { Executor } from "../../runtime/executor.ts";
+import { drafterKinds } from "../helpers/random-model.ts";
+import {
+  checkDraftsAreAccepted,
+  checkLossless,
+  checkNodeLogits,
+  type Extent,
+  losslessSamplings,
+} from "./lossless-checks.ts";
 
 /** Speculative decoding gives the tokens of plain decoding, whatever the model, heads, tree and sampling. */
-export function losslessness(makeExecutor: () => Executor, { models = 3, tokens = 24 } = {}): void {
+export function losslessness(
+  makeExecutor: () => Executor | Promise<Executor>,
+  extent: Extent = {},
+): void {
   let executor: Executor;
-  beforeAll(() => {
-    executor = makeExecutor();
+  beforeAll(async () => {
+    executor = await makeExecutor();
   });
   afterAll(() => executor.dispose());
 
   describe.each(drafterKinds)("speculation with %s heads on random models", (kind) => {
-    it.each(samplings)("gives plain decoding's tokens: $name", async (sampling) => {
-      for (let seed = 0; seed < models; seed++) {
-        const random = new Random(1000 + seed);
-        const model = randomModel(random);
-        const drafter = drafterOf(kind, model);
-        const weights = await load(executor, model, drafter, random);
-        const prompt = Array.from({ length: random.int(1, 12) }, () =>
-          random.int(0, model.config.vocabSize - 1),
-        );
-        const inputs = stepInputs(sampling, BigInt(seed));
-        const plain = await decode(weights, model, noDrafter(), [rootOnly], prompt, tokens, inputs);
-        const trees = [
-          randomTree(random, 6),
-          randomTree(random, 20),
-          rootOnly,
-          randomTree(random, 66),
-        ];
-        const speculative = await decode(weights, model, drafter, trees, prompt, tokens, inputs);
-        const later = await decode(
-          weights,
-          model,
-          deferred(model, drafter),
-          trees,
-          prompt,
-          tokens,
-          inputs,
-        );
-        expect({ seed, later }).toEqual({ seed, later: speculative });
-        expect({ seed, tokens: speculative.tokens }).toEqual({ seed, tokens: plain.tokens });
-        await weights.dispose();
-      }
-    });
-  });
-
-  it("accepts drafts in those tests, so that they test something", async () => {
-    const random = new Random(7);
-    const model = randomModel(random);
-    // Four tokens in the vocabulary's top ranks cover much of the model's choice.
-    const drafter = drafterOf("medusa-2", { ...model, config: { ...model.config, vocabSize: 6 } });
-    const small = { ...model, config: { ...model.config, vocabSize: 6 } };
-    const weights = await load(executor, small, drafter, random);
-    const result = await decode(
-      weights,
-      small,
-      drafter,
-      [randomTree(random, 40)],
-      [1, 2, 3],
-      32,
-      stepInputs(samplings[0], 0n),
+    it.each(losslessSamplings)("gives plain decoding's tokens: $name", (sampling) =>
+      checkLossless(executor, kind, sampling, extent),
     );
-    expect(result.steps).toBeLessThan(28);
-    await weights.dispose();
   });
 
-  it("gives a node of a 64-node step the very logits of a one-row step", async () => {
-    for (let seed = 0; seed < models; seed++) {
-      const random = new Random(2000 + seed);
-      const model = randomModel(random);
-      const tree = truncateDepth(namedTree("mc_sim_7b_63"), 4);
-      const weights = await executor.load(randomWeights([logitsGraph(model, tree)], random));
-      const prompt = Array.from({ length: 9 }, () => random.int(0, model.config.vocabSize - 1));
-      const drafts = Array.from(tree.parents, () => random.int(0, model.config.vocabSize - 1));
+  it("accepts drafts in those tests, so that they test something", () =>
+    checkDraftsAreAccepted(executor));
 
-      const session = weights.session({ capacity: 128 });
-      const run = async (over: TreeTopology, tokens: readonly number[], length: number) => {
-        session.compile(logitsGraph(model, over));
-        session.writeState("length", Int32Array.of(length));
-        const outputs = await session
-          .compile(logitsGraph(model, over))
-          .run({ tokens: Int32Array.from(tokens) });
-        return (outputs.logits as Float32Array).slice();
-      };
-      for (const [at, token] of prompt.entries()) await run(rootOnly, [token], at);
-      const all = await run(tree, drafts, prompt.length);
-      const { vocabSize } = model.config;
-      for (const leafRow of tree.retrieveIndices.slice(0, 12)) {
-        for (const [depth, node] of leafRow.filter((item) => item >= 0).entries()) {
-          const alone = await run(rootOnly, [drafts[node] ?? 0], prompt.length + depth);
-          const within = all.subarray(node * vocabSize, (node + 1) * vocabSize);
-          expect(
-            Buffer.from(alone.buffer).equals(Buffer.from(within.slice().buffer)),
-            `seed ${seed}, node ${node}`,
-          ).toBe(true);
-        }
-      }
-      session.dispose();
-      await weights.dispose();
-    }
-  });
-}
-
-/** One forward pass over a tree that only shows its logits. */
-function logitsGraph(model: BaseModel, tree: TreeTopology) {
-  const b = new GraphBuilder("logits");
-  const length = b.state("length", tensor("i32", 1));
-  const tokens = b.input("tokens", tensor("i32", tree.size));
-  const positions = b.add(b.constant("i32", Array.from(tree.depths)), length);
-  const mask = b.constantWords(tree.ancestorMask(), [tree.size, Math.ceil(tree.size / 64)]);
-  b.output("logits", lmHead(b, model, llama(b, model, tokens, { positions, length, mask }).final));
-  return b.finish();
-}
-
-function stepInputs(
-  sampling: Partial<Record<(typeof samplingFields)[number], number>>,
-  seed: bigint,
-) {
-  const values = { repetitionPenalty: 1, ...sampling };
-  return {
-    sampling: Float32Array.from(
-      samplingFields,
-      (field) => values[field as keyof typeof values] ?? 0,
-    ),
-    seed,
-  };
-}
-
-function load(
-  executor: Executor,
-  model: BaseModel,
-  drafter: Drafter,
-  random: Random,
-): Promise<LoadedWeights> {
-  const deepest = namedTree(`chain-${Math.min(4, drafter.maxDepth)}`);
-  return executor.load(
-    randomWeights([buildPrefill(model, drafter), buildStep(model, drafter, deepest)], random),
-  );
-}
-
-/** Decodes with the trees in turn. */
-async function decode(
-  weights: LoadedWeights,
-  model: BaseModel,
-  drafting: Drafter | Deferred,
-  trees: readonly TreeTopology[],
-  prompt: readonly number[],
-  count: number,
-  inputs: ReturnType<typeof stepInputs>,
-) {
-  const drafter = "catchUp" in drafting ? drafting.drafter : drafting;
-  const decoder = new Decoder(
-    weights.session({ capacity: model.config.maxPositions + 80 }),
-    {
-      prefill: buildPrefill(model, drafter),
-      step: (tree) => buildStep(model, drafter, tree),
-      catchUp: "catchUp" in drafting ? drafting.catchUp : undefined,
-    },
-    { contextLength: model.config.maxPositions, prefillRows: 5 },
-  );
-  await decoder.start(prompt, inputs);
-  let steps = 0;
-  while (decoder.tokens.length < prompt.length + count) {
-    const tree = truncateDepth(trees[steps++ % trees.length] ?? rootOnly, decoder.room);
-    await decoder.step(tree, inputs);
-  }
-  const tokens = decoder.tokens.slice(prompt.length, prompt.length + count);
-  decoder.dispose();
-  return { tokens, steps };
+  it("gives a node of a 64-node step the very logits of a one-row step", () =>
+    checkNodeLogits(executor, extent));
 }

@@ -19,8 +19,10 @@ export const goldenCases = [
   "V5-hydra-cross-attn",
 ] as const;
 
+export type GoldenCase = (typeof goldenCases)[number];
+
 /** Cases that share a base model store it once. */
-const baseOf: Readonly<Record<(typeof goldenCases)[number], string>> = {
+const baseOf: Readonly<Record<GoldenCase, string>> = {
   "V1-hydra-mlp": "V1-hydra-mlp",
   "V2-hydra-prefix-mlp": "V2-hydra-prefix-mlp",
   "V3-medusa": "V1-hydra-mlp",
@@ -57,12 +59,12 @@ export function goldenPath(...parts: string[]): string {
 }
 
 /** Folder of a case's base model. */
-export function goldenBase(name: (typeof goldenCases)[number]): string {
+export function goldenBase(name: GoldenCase): string {
   return goldenPath(baseOf[name], "base");
 }
 
 /** A golden case with its models opened; `close` when done. */
-export async function openGolden(name: (typeof goldenCases)[number]) {
+export async function openGolden(name: GoldenCase) {
   const json = (...parts: string[]) => JSON.parse(readFileSync(goldenPath(...parts), "utf8"));
   const kind = name === "V3-medusa" ? "medusa" : "hydra";
   const base = await openSafetensors(goldenPath(baseOf[name], "base/model.safetensors"));
