@@ -1,7 +1,11 @@
 import { cudaHeaders } from "../../src/api/cuda-headers.ts";
 import type { KernelCall } from "../../kernels/entry.ts";
 import type { CudaDriver, CudaFunction, DevicePtr } from "../../runtime/driver/driver.ts";
-import type { Finding, InstrumentedDriver } from "../../runtime/driver/instrumented-driver.ts";
+import type {
+  Finding,
+  InstrumentedDriver,
+  KernelCounters,
+} from "../../runtime/driver/instrumented-driver.ts";
 import { type KernelArg, packArgs } from "../../runtime/driver/kernel-args.ts";
 import { openDriver } from "../../runtime/driver/open-driver.ts";
 import { compileCuda } from "../../runtime/nvrtc/compile.ts";
@@ -57,6 +61,11 @@ export class KernelLab {
   /** Faults the sanitiser saw so far. */
   findings(): readonly Finding[] {
     return this.#driver.findings();
+  }
+
+  /** Memory traffic, bank conflicts and instructions of all launches so far. */
+  counters(): KernelCounters {
+    return this.#driver.counters();
   }
 
   /** Launches the calls in order. Returns every buffer's bytes afterwards. */
