@@ -108,8 +108,9 @@ const rules: Rules = {
     return [tensor("f32", rows, width)];
   },
   linear: ([x, w, bias]) => {
-    const [rows, depth] = requireType(x, "f32", 2, "x");
+    const [rows, depth] = requireWeight(x, 2, "x");
     const [outputs, weightDepth] = requireWeight(w, 2, "w");
+    requireF32Or(x, w, "x", "w");
     requireEqual(depth, weightDepth, "columns of x", "columns of w");
     if (bias !== undefined) {
       const [size] = requireWeight(bias, 1, "bias");
@@ -138,7 +139,8 @@ const rules: Rules = {
     return [need(x, "x")];
   },
   attention: ([q, keys, values, length, mask], attributes) => {
-    const [rows, heads, width] = requireType(q, "f32", 3, "q");
+    const [rows, heads, width] = requireWeight(q, 3, "q");
+    requireF32Or(q, keys, "q", "keys");
     const [slots, groups, keyWidth] = requireWeight(keys, 3, "keys");
     const cache = need(values, "values");
     if (!sameShape(cache.shape, need(keys, "keys").shape))
@@ -160,7 +162,7 @@ const rules: Rules = {
       requireEqual(maskRows, rows, "rows of mask", "rows of q");
     }
     if (slots === undefined) throw new TypeRuleError("keys have no slots");
-    return [need(q, "q")];
+    return [{ ...need(q, "q"), dtype: "f32" }];
   },
   cache_write: ([cache, x, start]) => {
     const type = need(cache, "cache");
@@ -223,6 +225,19 @@ function requireF32(type: TensorType | undefined, what: string): TensorType {
   if (need(type, what).dtype !== "f32")
     throw new TypeRuleError(`${what} must be f32, is ${formatType(need(type, what))}`);
   return need(type, what);
+}
+
+/** An activation is f32, or already rounded to the type of what it meets. */
+function requireF32Or(
+  x: TensorType | undefined,
+  other: TensorType | undefined,
+  what: string,
+  otherWhat: string,
+): void {
+  const { dtype } = need(x, what);
+  if (dtype !== "f32" && dtype !== need(other, otherWhat).dtype) {
+    throw new TypeRuleError(`${what} is ${dtype}: it must be f32 or the type of ${otherWhat}`);
+  }
 }
 
 function requireType(

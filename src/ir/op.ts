@@ -31,7 +31,7 @@ export interface OpAttributes {
 
   /** Rows of a weight table[V, D] by id i32[T], widened to f32[T, D]. */
   embedding: NoAttributes;
-  /** x[T, K] · w[N, K]ᵀ (+ bias[N]) → f32[T, N]. */
+  /** x[T, K] · w[N, K]ᵀ (+ bias[N]) → f32[T, N]. x is f32, or rounded to w's type before. */
   linear: NoAttributes;
   /** x / sqrt(mean(x²) + eps) · w over the last axis. */
   rms_norm: { readonly eps: number };
@@ -43,7 +43,8 @@ export interface OpAttributes {
 
   /**
    * Grouped-query attention over a cache. Operands: q[T, H, d], keys[S, G, d], values[S, G, d],
-   * length i32[1], and for mask = "tree" the words u64[T, W]. Row i sees slots 0 … length-1 and
+   * length i32[1], and for mask = "tree" the words u64[T, W]. q is f32, or rounded to the cache's
+   * type before; the result is f32. Row i sees slots 0 … length-1 and
    *   causal: also slots length … length+i;
    *   tree:   also slot length+j for every set bit j of its words.
    * Keys are visited in ascending slot order. H is a multiple of G; head h reads group h·G/H.
