@@ -3,7 +3,7 @@ import { elementsOf } from "../../kernels/entry.ts";
 import { type RopeOp, rope } from "../../kernels/rope/rope.ts";
 import type { FloatDType } from "../../src/ir/dtype.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
-import { floatsOf, KernelLab, stored } from "../helpers/kernel-lab.ts";
+import { floatsOf, KernelLab, type LabBuffer, stored } from "../helpers/kernel-lab.ts";
 import { Random } from "../helpers/random.ts";
 
 const [X, POSITIONS, FREQUENCIES, OUT, START] = [0, 1, 2, 3, 4];
@@ -99,7 +99,7 @@ describe.skipIf(installedNvrtc().length === 0)("rope on the emulator", async () 
     const more = start === undefined ? {} : { start: elementsOf(START, "int", "start") };
     const after = lab.run(
       [call(of, dtype, more)],
-      new Map<number, Float32Array | Int32Array | Uint8Array>([
+      new Map<number, LabBuffer>([
         [X, of.x],
         [POSITIONS, of.positions],
         [FREQUENCIES, of.frequencies],
