@@ -1,6 +1,7 @@
 import type { TreePolicy } from "../src/speculation/tree-policy.ts";
 import { truncateDepth } from "../src/speculation/tree.ts";
-import { type Decoder, eventLoopTurn, type StepInputs, type StepOutcome } from "./decoder.ts";
+import type { Decoder, StepInputs, StepOutcome } from "./decoder.ts";
+import { eventLoopTurn } from "./event-loop.ts";
 
 export type FinishReason = "length" | "eos" | "context";
 

@@ -1,6 +1,7 @@
 import type { Graph } from "../src/ir/graph.ts";
 import { rootOnly, type TreeTopology } from "../src/speculation/tree.ts";
 import { HydrantError } from "../src/util/errors.ts";
+import { eventLoopTurn } from "./event-loop.ts";
 import type { Executable, Session, Tensors } from "./executor.ts";
 
 /** The graphs of one model with one draft method (see src/models/decode-graphs.ts). */
@@ -174,11 +175,6 @@ export class Decoder {
     this.#absorbed = Math.min(this.#absorbed, length);
     this.#session.writeState("length", Int32Array.of(length));
   }
-}
-
-/** Lets timers and aborts happen: an await of finished work alone never would. */
-export function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function commonPrefix(a: readonly number[], b: readonly number[]): number {

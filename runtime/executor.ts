@@ -28,8 +28,8 @@ export interface ParameterSource {
    * may be under way at once.
    */
   read(name: string, into: Uint8Array, offset?: number): Promise<void>;
-  /** For weights that come from no file: what they hold, so that a device can make them itself. */
-  synthetic?(name: string): SyntheticValues;
+  /** What a weight that comes from no file holds, so that a device can make it itself. */
+  synthetic?(name: string): SyntheticValues | undefined;
 }
 
 export interface LoadedWeights {

@@ -49,8 +49,15 @@ export function compileCuda(
   request: CompileRequest,
   cache?: KernelCache,
 ): CompiledModule {
-  const stored = cachedModule(nvrtc, request, cache);
-  if (stored !== undefined) return stored;
+  return cachedModule(nvrtc, request, cache) ?? compileAnew(nvrtc, request, cache);
+}
+
+/** As `compileCuda`, without a look into the cache: its entry, if any, is replaced. */
+export function compileAnew(
+  nvrtc: Nvrtc,
+  request: CompileRequest,
+  cache?: KernelCache,
+): CompiledModule {
   const options = nvrtcOptions(request);
   const output = nvrtc.compile({
     source: request.source,

@@ -1,4 +1,5 @@
-import { type Decoder, eventLoopTurn, type StepInputs } from "../../runtime/decoder.ts";
+import type { Decoder, StepInputs } from "../../runtime/decoder.ts";
+import { eventLoopTurn } from "../../runtime/event-loop.ts";
 import type { CostModel } from "../speculation/step-costs.ts";
 import { rootOnly, type TreeTopology } from "../speculation/tree.ts";
 

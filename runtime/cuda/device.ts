@@ -1,0 +1,164 @@
+import type { Target } from "../../src/ir/program.ts";
+import { HydrantError } from "../../src/util/errors.ts";
+import { CudaError } from "../driver/check.ts";
+import type { Context, CudaDriver, Device } from "../driver/driver.ts";
+import type { EmulatorOptions } from "../driver/instrumented-driver.ts";
+import { openDriver } from "../driver/open-driver.ts";
+import { type Nvrtc, openNvrtc } from "../nvrtc/nvrtc.ts";
+import { targetArch } from "../nvrtc/target-arch.ts";
+
+export interface CudaDeviceOptions {
+  /** A driver that is open already is used as it is and not closed. */
+  readonly driver: "cuda" | "emulator" | CudaDriver;
+  /** Which of the driver's devices; 0 by default. */
+  readonly ordinal?: number | undefined;
+  readonly emulator?: EmulatorOptions | undefined;
+  readonly activations: Target["activations"];
+  /** By default the best of this machine that the driver can load code of. */
+  readonly nvrtc?: Nvrtc | undefined;
+}
+
+/** Tensor cores take bf16 and copies run asynchronously from this compute capability on. */
+const oldestCapability = 80;
+
+/**
+ * A device, its context and its compiler, and what became of them: a fault in a kernel takes the
+ * context and everything in it, which every later call must learn as one clear error.
+ */
+export class CudaDevice {
+  readonly driver: CudaDriver;
+  readonly nvrtc: Nvrtc;
+  /** For people: `cuda:0`, `emulator`. */
+  readonly name: string;
+  readonly target: Target;
+  readonly #device: Device;
+  readonly #context: Context;
+  readonly #isOwnDriver: boolean;
+  #lost: HydrantError | undefined;
+  #isClosed = false;
+
+  /**
+   * @throws HydrantError `cuda/no-driver`, `cuda/no-device`, `cuda/invalid-device`,
+   *   `cuda/device-too-old`, `nvrtc/not-found`
+   */
+  static async open(options: CudaDeviceOptions): Promise<CudaDevice> {
+    const isOwn = typeof options.driver === "string";
+    const driver =
+      typeof options.driver === "string"
+        ? await openDriver(options.driver, options.emulator)
+        : options.driver;
+    try {
+      return new CudaDevice(driver, isOwn, options);
+    } catch (error) {
+      if (isOwn) driver.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    driver: CudaDriver,
+    isOwnDriver: boolean,
+    { ordinal = 0, activations, nvrtc }: CudaDeviceOptions,
+  ) {
+    this.driver = driver;
+    this.#isOwnDriver = isOwnDriver;
+    this.#device = driver.deviceGet(ordinal);
+    this.name = driver.kind === "emulator" ? "emulator" : `cuda:${ordinal}`;
+    const own = {
+      major: driver.deviceAttribute(this.#device, "computeCapabilityMajor"),
+      minor: driver.deviceAttribute(this.#device, "computeCapabilityMinor"),
+    };
+    const capability = 10 * own.major + own.minor;
+    if (capability < oldestCapability) {
+      throw new HydrantError(
+        "cuda/device-too-old",
+        `${driver.deviceName(this.#device)} has compute capability ${own.major}.${own.minor}; 8.0 is the least the kernels run on.`,
+        { path: this.name, hint: "Use another GPU or the CPU (--device cpu)." },
+      );
+    }
+    // A driver loads no code of a newer major version than its own; the emulator reads PTX of any.
+    const maxMajor = Math.floor(driver.driverVersion() / 1000);
+    this.nvrtc = nvrtc ?? openNvrtc(driver.kind === "emulator" ? {} : { maxMajor });
+    this.target = {
+      capability,
+      arch: targetArch(this.nvrtc, own),
+      nvrtcMajor: this.nvrtc.version.major,
+      multiprocessors: driver.deviceAttribute(this.#device, "multiprocessorCount"),
+      activations,
+    };
+    this.#context = driver.primaryContextRetain(this.#device);
+    try {
+      driver.contextSetCurrent(this.#context);
+    } catch (error) {
+      this.release(() => driver.primaryContextRelease(this.#device));
+      throw error;
+    }
+  }
+
+  /**
+   * To be called before driver calls, and again after each await: another executor of this thread
+   * may have made its own context current.
+   * @throws HydrantError `cuda/device-lost`, `executor/disposed`
+   */
+  enter(): void {
+    if (this.#isClosed) throw disposed("executor");
+    if (this.#lost !== undefined) throw this.#lost;
+    this.driver.contextSetCurrent(this.#context);
+  }
+
+  /**
+   * What to throw for an error of a driver call: one that took the context with it becomes
+   * `cuda/device-lost`, any other stays as it is.
+   * @param path for people: the graph or tensor at work.
+   */
+  explain(error: unknown, path: string): unknown {
+    if (this.#lost !== undefined) return error instanceof CudaError ? this.#lost : error;
+    if (!(error instanceof CudaError && error.sticky)) return error;
+    this.#lost = new HydrantError(
+      "cuda/device-lost",
+      `The device failed and took everything on it along: ${error.message}`,
+      {
+        path: `${this.name}/${path}`,
+        hint: "The model and its sessions are unusable: dispose of them and load the model again.",
+        cause: error,
+      },
+    );
+    return this.#lost;
+  }
+
+  /** As `explain`, around a few driver calls. */
+  attempt<T>(path: string, work: () => T): T {
+    try {
+      this.enter();
+      return work();
+    } catch (error) {
+      throw this.explain(error, path);
+    }
+  }
+
+  /**
+   * Gives something back. What the driver has to say to that is only noted: the owner is on its way
+   * out, and there are other things left to give back.
+   */
+  release(action: () => void): void {
+    try {
+      if (!this.#isClosed) action();
+    } catch (error) {
+      this.explain(error, "release");
+    }
+  }
+
+  /** Gives back the context; everything in it must have been given back before. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.release(() => this.driver.primaryContextRelease(this.#device));
+    this.#isClosed = true;
+    if (this.#isOwnDriver) this.driver.close();
+  }
+}
+
+export function disposed(what: "executor" | "session" | "weights" | "graph"): HydrantError {
+  return new HydrantError("executor/disposed", `The ${what} was disposed of.`, {
+    hint: "Load the model again.",
+  });
+}

@@ -1,0 +1,130 @@
+import { type Graph, sourcesOf, typeOf } from "../../src/ir/graph.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { type DimBindings, elementCount } from "../../src/ir/shape.ts";
+import { HydrantError } from "../../src/util/errors.ts";
+import type { Executable, Tensors } from "../executor.ts";
+import { disposed } from "./device.ts";
+import { LoadedProgram, type ProgramHome } from "./loaded-program.ts";
+
+/** Programs kept for different row counts: a prompt has full chunks and one shorter rest. */
+const programsKept = 8;
+
+/** What a session does for its executables. */
+export interface ExecutableHost {
+  readonly home: ProgramHome;
+  /** Values of the session's symbols. */
+  readonly dims: DimBindings;
+  /** The program of a graph, whose states have been allocated. */
+  compile(graph: Graph, dims: DimBindings): Program;
+  /** Runs one piece of work of the session after the other. */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  /** Brings the session to rest after an error, and says what to throw. */
+  failed(error: unknown, path: string): unknown;
+}
+
+/** Symbols of a graph that the session does not bind. */
+export function openSymbols(graph: Graph, dims: DimBindings): ReadonlySet<string> {
+  const symbols = graph.types.flatMap(({ shape }) =>
+    shape.filter((dim): dim is string => typeof dim === "string"),
+  );
+  return new Set(symbols.filter((symbol) => dims[symbol] === undefined));
+}
+
+/** A graph as programs: one, or one for each number of rows it is run with. */
+export class CudaExecutable implements Executable {
+  readonly #graph: Graph;
+  readonly #host: ExecutableHost;
+  readonly #onDispose: () => void;
+  readonly #isCaptured: boolean;
+  /** By the values of the run's symbols, least recently used first. */
+  readonly #programs = new Map<string, LoadedProgram>();
+  #isDisposed = false;
+
+  /** @param program of a graph without open symbols: runs as one captured launch. */
+  constructor(
+    graph: Graph,
+    host: ExecutableHost,
+    program: Program | undefined,
+    onDispose: () => void,
+  ) {
+    this.#graph = graph;
+    this.#host = host;
+    this.#onDispose = onDispose;
+    this.#isCaptured = program !== undefined;
+    if (program !== undefined)
+      this.#programs.set("", new LoadedProgram(program, host.home, this.#isCaptured));
+  }
+
+  /** Device memory of its programs' own. */
+  get bytes(): number {
+    return [...this.#programs.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  prepare(dims: DimBindings = {}): Promise<void> {
+    return this.#work(async () => {
+      await this.#program(dims).prepare();
+    });
+  }
+
+  run(inputs: Tensors, dims: DimBindings = {}): Promise<Tensors> {
+    return this.#work(async () => {
+      this.#checkInputs(inputs, dims);
+      const program = this.#program(dims);
+      await program.prepare();
+      return program.run(inputs);
+    });
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    const { device, stream } = this.#host.home;
+    // A run may be under way; what it uses is still there then.
+    device.release(() => device.driver.streamSynchronize(stream));
+    for (const program of this.#programs.values()) program.dispose();
+    this.#programs.clear();
+    this.#onDispose();
+  }
+
+  #work<T>(work: () => Promise<T>): Promise<T> {
+    return this.#host.exclusive(async () => {
+      try {
+        this.#host.home.enter();
+        if (this.#isDisposed) throw disposed("graph");
+        return await work();
+      } catch (error) {
+        throw this.#host.failed(error, this.#graph.name);
+      }
+    });
+  }
+
+  #program(dims: DimBindings): LoadedProgram {
+    const key = this.#isCaptured ? "" : JSON.stringify(dims);
+    let program = this.#programs.get(key);
+    if (program === undefined) {
+      const compiled = this.#host.compile(this.#graph, { ...this.#host.dims, ...dims });
+      program = new LoadedProgram(compiled, this.#host.home, this.#isCaptured);
+    } else this.#programs.delete(key);
+    this.#programs.set(key, program);
+    const [oldest] = this.#programs;
+    if (this.#programs.size > programsKept && oldest !== undefined) {
+      this.#programs.delete(oldest[0]);
+      oldest[1].dispose();
+    }
+    return program;
+  }
+
+  #checkInputs(inputs: Tensors, dims: DimBindings): void {
+    const bound = { ...this.#host.dims, ...dims };
+    for (const { name, value } of sourcesOf(this.#graph, "input")) {
+      const wanted = elementCount(typeOf(this.#graph, value).shape, bound);
+      const got = inputs[name]?.length;
+      if (got === wanted) continue;
+      throw new HydrantError(
+        "executor/input",
+        `Input "${name}" needs ${wanted} elements, got ${got ?? "none"}.`,
+        { path: this.#graph.name },
+      );
+    }
+  }
+}

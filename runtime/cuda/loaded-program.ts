@@ -1,0 +1,255 @@
+import type { BufferId, KernelArgument, Program } from "../../src/ir/program.ts";
+import { invariant } from "../../src/util/errors.ts";
+import type { DevicePtr, GraphExec, KernelLaunch, Stream } from "../driver/driver.ts";
+import { offsetPtr } from "../driver/driver.ts";
+import { type KernelArg, packArgs } from "../driver/kernel-args.ts";
+import type { Tensors } from "../executor.ts";
+import { type BlockLayout, layOut } from "./block-layout.ts";
+import { completion } from "./completion.ts";
+import type { CudaDevice } from "./device.ts";
+import { checkRoom, explainAllocation } from "./memory-errors.ts";
+import type { KernelModules } from "./modules.ts";
+import { type OutputRing, ringBytes } from "./ring.ts";
+import type { SessionMemory, SharedNeeds } from "./session-memory.ts";
+import type { States } from "./states.ts";
+import { encodeTensor } from "./tensor-bytes.ts";
+import type { DeviceWeights } from "./weights.ts";
+
+/** What the programs of one session run with. */
+export interface ProgramHome {
+  readonly device: CudaDevice;
+  readonly modules: KernelModules;
+  readonly weights: DeviceWeights;
+  readonly states: States;
+  readonly memory: SessionMemory;
+  readonly ring: OutputRing;
+  readonly stream: Stream;
+  /** Makes the context current. @throws HydrantError when the session is of no use any more. */
+  enter(): void;
+}
+
+/** Launches with addresses in them, good for one epoch of the session's memory. */
+interface Bound {
+  readonly epoch: number;
+  readonly launches: readonly KernelLaunch[];
+  /** All of a run as one call. */
+  readonly exec: GraphExec | undefined;
+}
+
+/** Bytes of memory a program shares with the others of its session. */
+export function sharedNeeds(program: Program): SharedNeeds {
+  return {
+    arena: program.arenaBytes,
+    inputs: layOut(program.buffers, "input").bytes,
+    counters: layOut(program.buffers, "counter").bytes,
+    ring: ringBytes(program.ring.slotBytes),
+  };
+}
+
+/** Bytes of a program's constants. */
+export function constantBytes(program: Program): number {
+  return layOut(program.buffers, "constant").bytes;
+}
+
+/** A program on the device: its constants, its launches with addresses, and how to run them. */
+export class LoadedProgram {
+  readonly program: Program;
+  readonly #home: ProgramHome;
+  readonly #isCaptured: boolean;
+  readonly #needs: SharedNeeds;
+  readonly #inputs: BlockLayout;
+  readonly #counters: BlockLayout;
+  readonly #constants: BlockLayout;
+  readonly #publishes: boolean;
+  #constantsPtr: DevicePtr | undefined;
+  #bound: Bound | undefined;
+
+  /** @param isCaptured for programs that run often: costs a capture, saves a call per launch. */
+  constructor(program: Program, home: ProgramHome, isCaptured: boolean) {
+    this.program = program;
+    this.#home = home;
+    this.#isCaptured = isCaptured;
+    this.#needs = sharedNeeds(program);
+    this.#inputs = layOut(program.buffers, "input");
+    this.#counters = layOut(program.buffers, "counter");
+    this.#constants = layOut(program.buffers, "constant");
+    this.#publishes = program.launches.some(({ args }) => args.some(({ type }) => type === "ring"));
+  }
+
+  /** Device memory of its own. */
+  get bytes(): number {
+    return this.#constantsPtr === undefined ? 0 : this.#constants.bytes;
+  }
+
+  /** Compiles, loads, uploads and captures what is not yet. No work of the session may be under way. */
+  async prepare(): Promise<void> {
+    const { modules, memory } = this.#home;
+    if (!modules.isLoaded(this.program.kernels)) {
+      await modules.load(this.program.kernels);
+      this.#home.enter();
+    }
+    memory.reserve(this.#needs);
+    if (this.#constantsPtr === undefined && this.#constants.bytes > 0) this.#uploadConstants();
+    if (this.#bound?.epoch !== memory.epoch) this.#bind();
+  }
+
+  /** One run of a prepared program. `inputs` have been checked. */
+  async run(inputs: Tensors): Promise<Tensors> {
+    const { device, ring, stream, enter } = this.#home;
+    const { driver } = device;
+    const bound = this.#bound;
+    invariant(bound !== undefined, "a program is prepared before it runs");
+    this.#writeInputs(inputs);
+    const { slotBytes, fields } = this.program.ring;
+    const slot = this.#publishes ? ring.claim(slotBytes) : undefined;
+    const isPublished = () => slot !== undefined && ring.isPublished(slot);
+    if (bound.exec !== undefined) driver.graphLaunch(bound.exec, stream);
+    else this.#queue(bound.launches);
+    await completion(driver, stream, enter, isPublished);
+    if (slot === undefined) return {};
+    invariant(isPublished(), `program ${this.program.name} ended without publishing its outputs`);
+    return ring.take(slot, fields);
+  }
+
+  dispose(): void {
+    this.#unbind();
+    const { device } = this.#home;
+    const ptr = this.#constantsPtr;
+    this.#constantsPtr = undefined;
+    if (ptr !== undefined) device.release(() => device.driver.memFree(ptr));
+  }
+
+  #uploadConstants(): void {
+    const { device } = this.#home;
+    const { offsets, bytes } = this.#constants;
+    const needs = [{ what: "constants", bytes }];
+    checkRoom(device, "cuda/session-too-large", needs);
+    const block = new Uint8Array(bytes);
+    for (const [id, offset] of offsets) {
+      const storage = this.program.buffers[id]?.storage;
+      if (storage?.kind === "constant") block.set(storage.data, offset);
+    }
+    try {
+      this.#constantsPtr = device.driver.memAlloc(bytes);
+      device.driver.memcpyHtoD(this.#constantsPtr, block);
+    } catch (error) {
+      throw explainAllocation(device, "cuda/session-too-large", needs, error);
+    }
+  }
+
+  #bind(): void {
+    this.#unbind();
+    const { modules, memory } = this.#home;
+    const kernels = new Map(this.program.kernels.map((kernel) => [kernel.entry, kernel]));
+    const launches = this.program.launches.map((launch): KernelLaunch => {
+      const kernel = kernels.get(launch.kernel);
+      invariant(kernel !== undefined, `program ${this.program.name} has kernel ${launch.kernel}`);
+      const [x, y, z] = launch.grid;
+      return {
+        function: modules.function(kernel),
+        grid: { x, y, z },
+        block: { x: kernel.threads, y: 1, z: 1 },
+        sharedBytes: kernel.sharedBytes,
+        args: packArgs(launch.args.map((arg) => this.#argument(arg))),
+      };
+    });
+    const exec = this.#isCaptured ? this.#capture(launches) : undefined;
+    this.#bound = { epoch: memory.epoch, launches, exec };
+  }
+
+  #unbind(): void {
+    const { device } = this.#home;
+    const exec = this.#bound?.exec;
+    this.#bound = undefined;
+    if (exec !== undefined) device.release(() => device.driver.graphExecDestroy(exec));
+  }
+
+  #capture(launches: readonly KernelLaunch[]): GraphExec {
+    const { device, stream } = this.#home;
+    const { driver } = device;
+    driver.streamBeginCapture(stream);
+    try {
+      this.#queue(launches);
+    } catch (error) {
+      // Only an ended capture lets the stream work again.
+      device.release(() => driver.graphDestroy(driver.streamEndCapture(stream)));
+      throw error;
+    }
+    const graph = driver.streamEndCapture(stream);
+    try {
+      return driver.graphInstantiate(graph);
+    } finally {
+      device.release(() => driver.graphDestroy(graph));
+    }
+  }
+
+  /** A run, as the stream sees it. */
+  #queue(launches: readonly KernelLaunch[]): void {
+    const { device, memory, stream } = this.#home;
+    const { inputs, hostInputs } = memory;
+    if (this.#inputs.bytes > 0 && inputs !== undefined && hostInputs !== undefined)
+      device.driver.memcpyHtoDAsync(inputs, hostInputs, 0, this.#inputs.bytes, stream);
+    for (const launch of launches) device.driver.launch(launch, stream);
+  }
+
+  #writeInputs(inputs: Tensors): void {
+    const { hostInputs } = this.#home.memory;
+    for (const [id, offset] of this.#inputs.offsets) {
+      const buffer = this.program.buffers[id];
+      if (buffer?.storage.kind !== "input") continue;
+      const data = inputs[buffer.storage.name];
+      invariant(data !== undefined && hostInputs !== undefined, "inputs are checked and have room");
+      const bytes = encodeTensor(buffer.dtype, data);
+      hostInputs.view(offset, bytes.byteLength).set(bytes);
+    }
+  }
+
+  #argument(arg: KernelArgument): KernelArg {
+    switch (arg.type) {
+      case "i32":
+      case "f32":
+        return { type: arg.type, value: arg.value };
+      case "buffer":
+        return { type: "ptr", value: this.#address(arg.buffer) };
+      case "table": {
+        const addresses = BigUint64Array.from(arg.buffers, (id) => BigInt(this.#address(id)));
+        return { type: "bytes", value: new Uint8Array(addresses.buffer), align: 8 };
+      }
+      case "ring": {
+        const { ring } = this.#home.memory;
+        invariant(ring !== undefined, "the ring is allocated before programs are bound");
+        return { type: "ptr", value: ring.devicePtr };
+      }
+      default:
+        return arg satisfies never;
+    }
+  }
+
+  #address(id: BufferId): DevicePtr {
+    const { weights, states, memory } = this.#home;
+    const buffer = this.program.buffers[id];
+    invariant(buffer !== undefined, `program ${this.program.name} has buffer ${id}`);
+    const { storage } = buffer;
+    switch (storage.kind) {
+      case "parameter":
+        return weights.ptr(storage.name);
+      case "state":
+        return states.ptr(storage.name);
+      case "scratch":
+        return at(memory.arena, storage.offset);
+      case "input":
+        return at(memory.inputs, this.#inputs.offsets.get(id));
+      case "counter":
+        return at(memory.counters, this.#counters.offsets.get(id));
+      case "constant":
+        return at(this.#constantsPtr, this.#constants.offsets.get(id));
+      default:
+        return storage satisfies never;
+    }
+  }
+}
+
+function at(base: DevicePtr | undefined, offset: number | undefined): DevicePtr {
+  invariant(base !== undefined && offset !== undefined, "memory is allocated before it is bound");
+  return offsetPtr(base, offset);
+}
