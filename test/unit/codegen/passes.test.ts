@@ -32,7 +32,7 @@ const target: Target = {
   activations: "stored",
 };
 
-function after(text: string, pass: (graph: Graph) => Graph): string {
+function rewritten(text: string, pass: (graph: Graph) => Graph): string {
   const graph = parseGraph(text);
   verifyGraph(graph, "the test");
   const out = pass(graph);
@@ -55,7 +55,7 @@ function fused(text: string, ...passes: ((fused: FusedGraph) => FusedGraph)[]): 
 describe("graph passes", () => {
   it("bind-dims replaces symbols by numbers", () => {
     expect(
-      after(
+      rewritten(
         `graph g
           %0 = input "x" : f32[rows, 8]
           %1 = state "n" : i32[1]
@@ -82,7 +82,7 @@ describe("graph passes", () => {
 
   it("canonicalise merges views and equal nodes", () => {
     expect(
-      after(
+      rewritten(
         `graph g
           %0 = input "x" : f32[2, 8]
           %1 = reshape %0 {shape: [2,2,4]} : f32[2, 2, 4]
@@ -108,7 +108,7 @@ describe("graph passes", () => {
 
   it("fold-constants does index arithmetic and drops zeros", () => {
     expect(
-      after(
+      rewritten(
         `graph g
           %0 = state "length" : i32[1]
           %1 = constant {data: [0,1,1]} : i32[3]
@@ -134,7 +134,7 @@ describe("graph passes", () => {
 
   it("eliminate-dead-code keeps writes to caches", () => {
     expect(
-      after(
+      rewritten(
         `graph g
           %0 = state "kv" : f32[9, 4]
           %1 = state "n" : i32[1]
@@ -168,7 +168,7 @@ describe("graph passes", () => {
           output "c" = %5`;
 
   it("narrow-activations rounds once what 16-bit weights multiply", () => {
-    expect(after(product, (graph) => narrowActivations(graph, target))).toMatchInlineSnapshot(`
+    expect(rewritten(product, (graph) => narrowActivations(graph, target))).toMatchInlineSnapshot(`
       "
       graph g
         %0 = input "x" : f32[2, 32]
@@ -186,10 +186,10 @@ describe("graph passes", () => {
   });
 
   it("narrow-activations changes nothing where activations stay f32", () => {
-    const f32 = after(product, (graph) =>
+    const f32 = rewritten(product, (graph) =>
       narrowActivations(graph, { ...target, activations: "f32" }),
     );
-    expect(f32).toBe(after(product, (graph) => graph));
+    expect(f32).toBe(rewritten(product, (graph) => graph));
   });
 });
 
