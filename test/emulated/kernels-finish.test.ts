@@ -172,7 +172,7 @@ describe("the text of the kernel at the end of a run", () => {
       new TestAllocator(),
     );
     expect(call.kernel.source).toMatchInlineSnapshot(`
-      "// 1 states get their new values, 1 outputs go to the host.
+      "// States changed: 1. Outputs published: 1.
       #include "prelude/all.cuh"
       #include "kernels/finish/finish.cuh"
 
@@ -182,7 +182,7 @@ describe("the text of the kernel at the end of a run", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(256)
-      finish_1_states_1_outputs_983d53(const int* length, int* number, unsigned char* ring, int slot_bytes, const int* length_1, int elements, int offset, int* state) {
+      finish_1_states_1_outputs_5998e3(const int* length, int* number, unsigned char* ring, int slot_bytes, const int* length_1, int elements, int offset, int* state) {
         const int filled = number[0];
         unsigned char* slot = ring + static_cast<size_t>(filled % 4) * slot_bytes;
         __shared__ Staged staged;
