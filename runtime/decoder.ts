@@ -1,4 +1,5 @@
 import type { Graph } from "../src/ir/graph.ts";
+import { noChoice } from "../src/ir/reference/sampling.ts";
 import { rootOnly, type TreeTopology } from "../src/speculation/tree.ts";
 import { HydrantError } from "../src/util/errors.ts";
 import { eventLoopTurn } from "./event-loop.ts";
@@ -122,11 +123,16 @@ export class Decoder {
     return kept;
   }
 
-  /** Draft, verify, accept, commit over one tree. The tree must fit in `room`. */
+  /**
+   * Draft, verify, accept, commit over one tree. The tree must fit in `room`.
+   * @throws HydrantError `sampling/no-choice`
+   */
   async step(tree: TreeTopology, { sampling, seed }: StepInputs): Promise<StepOutcome> {
     if (tree.size > 1) await this.#absorbPending();
     const outputs = await this.#step(tree).run({ sampling, seed: BigUint64Array.of(seed) });
     const count = output(outputs, "count")[0] ?? 0;
+    // Kernels cannot throw: a step that found no token to go on with commits none, not even the root.
+    if (count === 0) throw noChoice();
     const path = output(outputs, "path").slice(0, count);
     const tokens = output(outputs, "tree");
     const committed = path.map((node) => tokens[node] ?? 0);

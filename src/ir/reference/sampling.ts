@@ -333,10 +333,11 @@ export function argmax(row: LogitsRow): number {
   return best;
 }
 
-export function noChoice(size: number): HydrantError {
+/** What to throw when no token can follow: none of the logits (`size` of them, where known) is a number to choose by. */
+export function noChoice(size?: number): HydrantError {
   return new HydrantError(
     "sampling/no-choice",
-    `All ${size} logits after a token are NaN or -Infinity.`,
+    `All ${size === undefined ? "" : `${size} `}logits after a token are NaN or -Infinity.`,
     { hint: "The weights are damaged or the arithmetic overflowed; try another dtype." },
   );
 }
