@@ -1,133 +1,225 @@
-import type { FloatDType } from "../../src/ir/dtype.ts";
-import type { BufferId, Target } from "../../src/ir/program.ts";
-import type { Allocator, Elements, KernelCall, KernelEntry } from "../entry.ts";
+import { byteSize } from "../../src/ir/dtype.ts";
+import type { Target } from "../../src/ir/program.ts";
+import { weightBytes } from "../../src/ir/weight-layout.ts";
+import { type Allocator, cudaTypes, floatLiteral, type KernelCall, KernelEntry } from "../entry.ts";
+import {
+  configure,
+  headTile,
+  isMerged,
+  type LinearConfig,
+  maxFusedHeadTile,
+  tileCount,
+  usesTensorCores,
+} from "./configure.ts";
+import { epilogueText } from "./epilogues.ts";
+import type { LinearOp, LinearShape } from "./op.ts";
 
-/** A buffer and the type of its elements. */
-export interface Operand {
-  readonly buffer: BufferId;
-  readonly dtype: FloatDType;
-}
-
-export interface LinearWeight extends Operand {
-  readonly outputs: number;
-  /** [outputs], any float type; added to the accumulator. */
-  readonly bias?: Operand | undefined;
-}
-
-/**
- * y = epilogue(x · Wᵀ) of one or several weights over the same x. 16-bit x goes through tensor cores
- * and needs weights of its type; f32 x goes through CUDA cores and takes weights of any type.
- */
-export interface LinearOp {
-  /** [rows, inputs], row-major. */
-  readonly x: Operand;
-  readonly inputs: number;
-  readonly rows: number;
-  /** [outputs, inputs] each, in the layout `weightLayout` gives them; all of one type. */
-  readonly weights: readonly LinearWeight[];
-  /**
-   * Accumulators (before the bias) are multiplied by rsqrt(sum / width + eps), `sum` being the sum
-   * of the row's `parts` f32 values sums[row][part], added in an order that depends on `parts` only.
-   */
-  readonly rowScale?:
-    | {
-        readonly sums: BufferId;
-        readonly parts: number;
-        readonly width: number;
-        readonly eps: number;
-      }
-    | undefined;
-  readonly epilogue: LinearEpilogue;
-  readonly label: string;
-}
-
-export type LinearEpilogue = ElementwiseEpilogue | RopeCacheEpilogue | TopkEpilogue;
-
-/** Weights of equal `outputs`: the same output of each is at hand together. */
-export interface ElementwiseEpilogue {
-  readonly kind: "elementwise";
-  /** For the kernel's name: "residual", "silu_mul". */
-  readonly name: string;
-  /**
-   * C++ statements that store the result of one output. They see `row`, `column` (int) and a float
-   * for each weight, its accumulator plus bias.
-   */
-  readonly statements: (
-    entry: KernelEntry,
-    at: { readonly row: string; readonly column: string; readonly values: readonly string[] },
-  ) => string;
-  /**
-   * f32[rows, linearTiles]: per row and tile the sum of `value`², a float in scope after the
-   * statements, in a fixed order.
-   */
-  readonly squares?: { readonly buffer: BufferId; readonly value: string } | undefined;
-  /** What the statements read and write. */
-  readonly readBytes: number;
-  readonly writtenBytes: number;
-}
+export type {
+  ElementwiseEpilogue,
+  LinearEpilogue,
+  LinearOp,
+  LinearShape,
+  LinearWeight,
+  Operand,
+  RopeCacheEpilogue,
+  TopkEpilogue,
+} from "./op.ts";
 
 /**
- * Weights are any of q, k and v, one after another along the outputs. q and k are rotated (the
- * half-rotation of op.ts `rope`); q is stored, k and v go into caches [slot][kvHead][headDim] at slot
- * start + row, rounded to the cache's type.
+ * The kernel of a linear layer. A row's bits depend neither on the number of rows nor on the target's
+ * multiprocessors: parts of the inputs are summed in an order that `inputs` alone decides.
+ * Workspace and counters come from `memory`.
+ * @throws RangeError for operands that do not fit each other.
  */
-export interface RopeCacheEpilogue {
-  readonly kind: "rope-cache";
-  readonly headDim: number;
-  /** One for each weight. */
-  readonly roles: readonly ("q" | "k" | "v")[];
-  /** i32[rows] */
-  readonly positions: Elements;
-  /** f32[headDim / 2] */
-  readonly inverseFrequencies: BufferId;
-  /** i32[1], the cache slot of row 0; needed with k or v. */
-  readonly start?: Elements | undefined;
-  /** [rows, heads * headDim] */
-  readonly q?: Operand | undefined;
-  readonly keys?: Operand | undefined;
-  readonly values?: Operand | undefined;
-}
+export function linear(op: LinearOp, target: Target, memory: Allocator): KernelCall[] {
+  const { x, inputs, rows, weights, rowScale } = op;
+  const type = check(op);
+  const tensorCores = usesTensorCores(op);
+  const config = configure(op, rows, target);
+  const tiles = tileCount(op);
+  const gridTiles = Math.ceil(tiles / config.blockTiles);
+  const rowTiles = Math.ceil(rows / config.rowTile);
 
-/**
- * Of one weight: per tile and row the k best (value, id), descending, ties by lower id, into
- * [rows][linearTiles][k] of f32 and i32; missing places are (-inf, 0x7fffffff).
- */
-export interface TopkEpilogue {
-  readonly kind: "topk";
-  readonly k: number;
-  readonly partialValues: BufferId;
-  readonly partialIds: BufferId;
-  /** f32[rows, outputs], stored where the C++ bool expression `when` holds (always without it). */
-  readonly logits?:
-    | {
-        readonly buffer: BufferId;
-        readonly when?: ((entry: KernelEntry) => string) | undefined;
-      }
-    | undefined;
-}
+  const entry = new KernelEntry("linear");
+  entry.reserve("row", "column", "weight", "output", "values", "bias_of", "epilogue");
+  const pointers = weights.map(({ buffer }) => buffer);
+  const table = entry.table("weights", pointers, cudaTypes[type], "read");
+  const input = entry.buffer("x", x.buffer, cudaTypes[x.dtype], "read");
+  const count = entry.i32("rows", rows);
+  const sums =
+    rowScale === undefined ? "nullptr" : entry.buffer("sums", rowScale.sums, "float", "read");
+  const bias = weights.map((weight) =>
+    weight.bias === undefined
+      ? undefined
+      : entry.buffer("bias", weight.bias.buffer, cudaTypes[weight.bias.dtype], "read"),
+  );
+  const args = [table, input, count, sums];
+  if (tensorCores) args.push(...splitMemory(op, config, rowTiles * gridTiles, entry, memory));
+  const epilogue = epilogueText(op, entry);
 
-/** What decides how a layer is cut into tiles of outputs. */
-export interface LinearShape extends Pick<LinearOp, "x" | "inputs" | "weights"> {
-  readonly epilogue: {
-    readonly kind: LinearEpilogue["kind"];
-    readonly headDim?: number | undefined;
-  };
-}
-
-/** The kernels of a linear layer. Workspace and counters come from `memory`. */
-export function linear(_op: LinearOp, _target: Target, _memory: Allocator): KernelCall[] {
-  throw new Error("linear is not written yet");
+  const loop = tensorCores ? "tensor-cores" : "cuda-cores";
+  const shape = `${weights.map(({ outputs }) => outputs).join("_")}x${inputs}`;
+  const scaled = rowScale === undefined ? "" : "_scaled";
+  const totalOutputs = weights.reduce((total, { outputs }) => total + outputs, 0);
+  const biasBytes = weights.map((weight) =>
+    weight.bias === undefined ? 0 : weight.outputs * byteSize(weight.bias.dtype),
+  );
+  return [
+    entry.finish({
+      name: `linear_${shape}_${type}_r${config.rowTile}${scaled}_${epilogue.name}`,
+      comment: comment(op, config, epilogue.name),
+      includes: [`kernels/linear/linear-${loop}.cuh`, epilogue.include],
+      config: `${configText(op, type, config)}\n${epilogue.config}`,
+      body: [
+        `const auto bias_of = [&](int weight, int output) { return ${biasText(bias)}; };`,
+        `const auto epilogue = ${epilogue.functor};`,
+        `linear_${loop.replace("-", "_")}<Config>(${args.join(", ")}, bias_of, epilogue);`,
+      ].join("\n"),
+      threads: config.threads,
+      sharedBytes: config.sharedBytes + scaleBytes(op, config),
+      grid: [rowTiles, config.split, gridTiles],
+      label: op.label,
+      traffic: {
+        weightBytes: weights.reduce(
+          (bytes, { dtype, outputs }) => bytes + weightBytes(dtype, [outputs, inputs]),
+          0,
+        ),
+        readBytes:
+          rows * inputs * byteSize(x.dtype) +
+          biasBytes.reduce((sum, bytes) => sum + bytes, 0) +
+          (rowScale === undefined ? 0 : rows * rowScale.parts * 4) +
+          epilogue.readBytes,
+        writtenBytes: epilogue.writtenBytes,
+        flops: 2 * rows * totalOutputs * inputs,
+      },
+    }),
+  ];
 }
 
 /**
  * Tiles of outputs the layer is cut into: how many partial sums or top-k partials a row gets.
  * Depends on weights and epilogue, never on rows.
  */
-export function linearTiles(_shape: LinearShape): number {
-  throw new Error("linearTiles is not written yet");
+export function linearTiles(shape: LinearShape): number {
+  return tileCount(shape);
 }
 
 /** False when a head of this size cannot be rotated in the epilogue. */
 export function canFuseRope(headDim: number): boolean {
-  return headDim % 2 === 0 && headDim <= 256;
+  return headDim % 2 === 0 && headTile(headDim) <= maxFusedHeadTile;
+}
+
+/** The weights' type. */
+function check(op: LinearOp): LinearOp["x"]["dtype"] {
+  const { x, weights, epilogue } = op;
+  const [first] = weights;
+  if (first === undefined) throw new RangeError("a linear layer needs a weight");
+  for (const { dtype, outputs } of weights) {
+    if (dtype !== first.dtype) {
+      throw new RangeError(`weights of ${first.dtype} and ${dtype} do not go into one kernel`);
+    }
+    if (epilogue.kind === "elementwise" && outputs !== first.outputs) {
+      throw new RangeError(`weights side by side have ${first.outputs} and ${outputs} outputs`);
+    }
+  }
+  if (x.dtype !== "f32" && x.dtype !== first.dtype) {
+    throw new RangeError(`tensor cores do not multiply ${x.dtype} with ${first.dtype}`);
+  }
+  if (epilogue.kind === "rope-cache") {
+    const { headDim, roles } = epilogue;
+    if (!canFuseRope(headDim)) throw new RangeError(`heads of ${headDim} do not fit a tile`);
+    if (roles.length !== weights.length) throw new RangeError("rope-cache: a role for each weight");
+    if (weights.some(({ outputs }) => outputs % headDim !== 0)) {
+      throw new RangeError(`rope-cache: outputs are no multiple of a head's ${headDim}`);
+    }
+  }
+  return first.dtype;
+}
+
+/** Partial sums of blocks that share the inputs, and how many have come. */
+function splitMemory(
+  op: LinearOp,
+  { split, rowTile, tileOutputs, blockTiles }: LinearConfig,
+  blocks: number,
+  entry: KernelEntry,
+  memory: Allocator,
+): string[] {
+  if (split === 1) return ["nullptr", "nullptr"];
+  const { label } = op;
+  const beside = isMerged(op) ? 1 : op.weights.length;
+  const bytes = 4 * blocks * split * rowTile * tileOutputs * blockTiles * beside;
+  return [
+    entry.buffer("workspace", memory.scratch(bytes, `${label} parts`), "float", "update"),
+    entry.buffer("counters", memory.counters(blocks, `${label} blocks`), "int", "update"),
+  ];
+}
+
+function scaleBytes({ rowScale }: LinearOp, { rowTile }: LinearConfig): number {
+  return rowScale === undefined ? 0 : Math.ceil((4 * rowTile) / 16) * 16;
+}
+
+function biasText(bias: readonly (string | undefined)[]): string {
+  const values = bias.map((name) => (name === undefined ? "0.0f" : `to_float(${name}[output])`));
+  const [first = "0.0f"] = values;
+  if (values.every((value) => value === first)) return first;
+  return values
+    .map((value, i) => (i < values.length - 1 ? `weight == ${i} ? ${value} : ` : value))
+    .join("");
+}
+
+function comment({ x, inputs, weights }: LinearOp, config: LinearConfig, name: string): string {
+  const shapes = weights.map(({ outputs }) => `[${outputs}, ${inputs}]`).join(", ");
+  const shared =
+    config.split > 1
+      ? `each block one of ${config.split} parts of the inputs`
+      : config.warpsK > 1
+        ? `${config.warpsK} groups of warps share the inputs`
+        : "each block all inputs";
+  return `${x.dtype} rows of ${inputs} times weights ${shapes}, up to ${config.rowTile} rows to a block; ${name}.
+${config.tileOutputs * config.blockTiles} outputs to a block, ${shared}.`;
+}
+
+function configText(op: LinearOp, type: LinearOp["x"]["dtype"], config: LinearConfig): string {
+  const { weights, rowScale } = op;
+  const merged = isMerged(op);
+  const outputs = merged ? weights.map((weight) => weight.outputs) : [weights[0]?.outputs ?? 0];
+  const outputsText = outputs
+    .map((count, i) => (i < outputs.length - 1 ? `weight == ${i} ? ${count} : ` : `${count}`))
+    .join("");
+  const constants: Record<string, number | boolean> = {
+    kInputs: op.inputs,
+    kWeights: merged ? 1 : weights.length,
+    kMerged: merged ? weights.length : 1,
+    kPointers: weights.length,
+    kTileOutputs: config.tileOutputs,
+    kBlockTiles: config.blockTiles,
+    kRows: config.rowTile,
+    kWarpsK: config.warpsK,
+    ...(usesTensorCores(op) && {
+      kWarpsOutputs: config.warpsOutputs,
+      kWarpsRows: config.warpsRows,
+      kParts: config.parts,
+      kSplit: config.split,
+      kStages: config.stages,
+    }),
+    kBias: weights.some(({ bias }) => bias !== undefined),
+    kScaleParts: rowScale?.parts ?? 0,
+  };
+  const lines = Object.entries(constants).map(
+    ([name, value]) =>
+      `  static constexpr ${typeof value === "boolean" ? "bool" : "int"} ${name} = ${value};`,
+  );
+  if (rowScale !== undefined) {
+    lines.push(
+      `  static constexpr float kScaleWidth = ${floatLiteral(rowScale.width)};`,
+      `  static constexpr float kScaleEps = ${floatLiteral(rowScale.eps)};`,
+    );
+  }
+  return [
+    "struct Config {",
+    `  using Weight = ${cudaTypes[type]};`,
+    ...lines,
+    `  DEVICE static constexpr int outputs(int weight) { return ${outputsText}; }`,
+    "};",
+  ].join("\n");
 }

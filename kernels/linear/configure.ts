@@ -1,0 +1,223 @@
+import type { Target } from "../../src/ir/program.ts";
+import { padToTile } from "../../src/ir/weight-layout.ts";
+import type { LinearShape } from "./op.ts";
+
+/** How the work of a linear layer is cut; linear-tensor-cores.cuh has the names. */
+export interface LinearConfig {
+  readonly tileOutputs: number;
+  readonly blockTiles: number;
+  readonly rowTile: number;
+  readonly parts: number;
+  readonly split: number;
+  readonly warpsOutputs: number;
+  readonly warpsRows: number;
+  readonly warpsK: number;
+  readonly stages: number;
+  readonly threads: number;
+  readonly sharedBytes: number;
+}
+
+/** Inputs of a step of the ring, and bytes of a row in it: kChunkInputs and kRowBytes in tensor-cores.cuh. */
+const chunkInputs = 64;
+const rowBytes = 2 * chunkInputs + 16;
+const maxStages = 8;
+/** Of a block's shared memory: scales, what is static, and the system's 1 KB. */
+const reservedBytes = 3 * 1024;
+
+/** Weights one after another along the outputs; otherwise the same outputs of each side by side. */
+export function isMerged({ epilogue }: LinearShape): boolean {
+  return epilogue.kind === "rope-cache";
+}
+
+export function usesTensorCores({ x }: LinearShape): boolean {
+  return x.dtype !== "f32";
+}
+
+/** The largest head rotated in an epilogue: a tile holds whole heads. */
+export const maxFusedHeadTile = 256;
+
+/**
+ * Outputs of a tile, of each weight: what an epilogue sees at a time. Partial results of a row are
+ * counted in tiles, so weights and epilogue decide alone. A multiple of 16.
+ */
+export function tileOutputs(shape: LinearShape): number {
+  const { epilogue, weights } = shape;
+  const widest = padToTile(Math.max(...weights.map(({ outputs }) => outputs)));
+  switch (epilogue.kind) {
+    case "rope-cache": {
+      const head = headTile(epilogue.headDim ?? 0);
+      // f32 layers have no use for wide tiles; tensor cores read activations once per tile.
+      const heads = usesTensorCores(shape) ? Math.max(1, Math.floor(128 / head)) : 1;
+      return Math.min(head * heads, Math.ceil(widest / head) * head);
+    }
+    // Wide tiles make short lists to merge, and a vocabulary has tiles enough.
+    case "topk":
+      return Math.min(widest, usesTensorCores(shape) && widest >= 16384 ? 128 : 32);
+    // Narrow ones give every multiprocessor a block without sharing the inputs among blocks.
+    case "elementwise":
+      if (!usesTensorCores(shape)) return 16;
+      if (weights.length > 2) return 16;
+      return Math.min(widest, weights.length === 1 && widest >= 16384 ? 128 : 32);
+    default:
+      return epilogue.kind satisfies never;
+  }
+}
+
+/** Outputs of the fewest whole heads that are whole tiles of 16. */
+export function headTile(headDim: number): number {
+  let outputs = headDim;
+  while (outputs % 16 !== 0) outputs += headDim;
+  return outputs;
+}
+
+export function tileCount(shape: LinearShape): number {
+  const outputs = tileOutputs(shape);
+  const counted = isMerged(shape) ? shape.weights : shape.weights.slice(0, 1);
+  return counted.reduce((tiles, weight) => tiles + Math.ceil(weight.outputs / outputs), 0);
+}
+
+/**
+ * Parts that the inputs are summed in, decided by the number of inputs alone: a layer's bits are the
+ * same in every graph it appears in, however it is merged, tiled or split.
+ */
+export function inputParts(inputs: number): number {
+  const chunks = Math.ceil(inputs / chunkInputs);
+  return chunks >= 16 ? 4 : chunks >= 8 ? 2 : 1;
+}
+
+export function configure(shape: LinearShape, rows: number, target: Target): LinearConfig {
+  return usesTensorCores(shape)
+    ? configureTensorCores(shape, rows, target)
+    : configureCudaCores(shape, rows);
+}
+
+function configureTensorCores(shape: LinearShape, rows: number, target: Target): LinearConfig {
+  const wanted = rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128;
+  const limit = sharedPerMultiprocessor(target.capability) - reservedBytes;
+  for (let rowTile = wanted; ; rowTile /= 2) {
+    const config = tensorCoreConfig(shape, rows, rowTile, target);
+    if (config.sharedBytes <= limit || rowTile === 8) return config;
+  }
+}
+
+function tensorCoreConfig(
+  shape: LinearShape,
+  rows: number,
+  rowTile: number,
+  target: Target,
+): LinearConfig {
+  const outputs = tileOutputs(shape);
+  const tiles = tileCount(shape);
+  const beside = isMerged(shape) ? 1 : shape.weights.length;
+  const parts = inputParts(shape.inputs);
+  const rowTiles = rowTileBucket(rows, rowTile);
+  const wide = cutWide(beside, outputs, rowTile, Math.min(tiles, widestBlock(shape, outputs)));
+  const wideBlocks = Math.ceil(tiles / wide.blockTiles) * rowTiles;
+  // Wide blocks sum all parts themselves where there are blocks for all multiprocessors. Otherwise
+  // few rows take narrow blocks, whose groups of warps take a part each and meet in shared memory,
+  // if that makes enough of them; if not, each part is a block's and the last one adds them up.
+  const walks = parts === 1 || wideBlocks >= target.multiprocessors;
+  const narrow =
+    !walks &&
+    rowTile <= 16 &&
+    ((beside * outputs) / 16) * parts <= 16 &&
+    tiles >= Math.min(0.8 * target.multiprocessors, wideBlocks * parts);
+  const cut = narrow ? cutNarrow(beside, outputs, parts) : wide;
+  const split = walks || narrow ? 1 : parts;
+  const blocks = narrow ? tiles * rowTiles : wideBlocks * split;
+  const threads = 32 * cut.warpsOutputs * cut.warpsRows * cut.warpsK;
+  const blockM = (beside * outputs * cut.blockTiles) / 16;
+  const stageBytes = cut.warpsK * (blockM * 4 * 512 + rowTile * rowBytes);
+  // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on.
+  const most = rowTile > 64 ? 1 : rowTile > 32 || threads > 160 ? 2 : 3;
+  const resident = Math.min(Math.ceil(blocks / target.multiprocessors), most);
+  const budget = sharedPerMultiprocessor(target.capability) / resident - reservedBytes;
+  const chunks = Math.ceil(shape.inputs / chunkInputs / (cut.warpsK * split));
+  const stages = Math.max(2, Math.min(maxStages, Math.floor(budget / stageBytes), chunks + 1));
+  const tileBytes = 4 * cut.warpsK * beside * rowTile * (outputs + 4) * cut.blockTiles;
+  return {
+    ...cut,
+    tileOutputs: outputs,
+    rowTile,
+    parts,
+    split,
+    stages,
+    threads,
+    sharedBytes: Math.max(stages * stageBytes, tileBytes),
+  };
+}
+
+interface Cut {
+  readonly blockTiles: number;
+  readonly warpsOutputs: number;
+  readonly warpsRows: number;
+  readonly warpsK: number;
+}
+
+/** Eight warps: as many groups as there are parts, the rest along the outputs. */
+function cutNarrow(beside: number, outputs: number, parts: number): Cut {
+  const warpsOutputs = largestDivisor((beside * outputs) / 16, Math.max(1, 8 / parts));
+  return { blockTiles: 1, warpsOutputs, warpsRows: 1, warpsK: parts };
+}
+
+/**
+ * Activations are read once per block, so blocks are wide; a warp multiplies two tiles of 16 outputs
+ * with up to 64 rows, which keeps the traffic in shared memory below that of the tensor cores and
+ * its accumulators in 64 registers.
+ */
+function cutWide(beside: number, outputs: number, rowTile: number, blockTiles: number): Cut {
+  const blockM = (beside * outputs * blockTiles) / 16;
+  const each = blockM % 2 === 0 ? 2 : 1;
+  return {
+    blockTiles,
+    warpsOutputs: largestDivisor(blockM, Math.max(1, Math.min(8, blockM / each))),
+    warpsRows: rowTile > 64 ? 2 : 1,
+    warpsK: 1,
+  };
+}
+
+/** Tiles of 128 outputs, all weights counted. Merged weights end within a block's tiles: one only. */
+function widestBlock(shape: LinearShape, outputs: number): number {
+  if (isMerged(shape)) return 1;
+  return Math.max(1, Math.floor(128 / (outputs * shape.weights.length)));
+}
+
+/** Row tiles, rounded to a power of two up to eight: kernels differ between few row counts. */
+function rowTileBucket(rows: number, rowTile: number): number {
+  const tiles = Math.ceil(rows / rowTile);
+  return tiles >= 8 ? 8 : tiles >= 4 ? 4 : tiles;
+}
+
+function largestDivisor(value: number, limit: number): number {
+  for (let divisor = Math.floor(limit); divisor > 1; divisor--) {
+    if (value % divisor === 0) return divisor;
+  }
+  return 1;
+}
+
+/** Bytes of shared memory of a multiprocessor (CUDA programming guide, compute capabilities). */
+function sharedPerMultiprocessor(capability: number): number {
+  if (capability === 80 || capability === 87) return 164 * 1024;
+  if (capability >= 90 && capability < 120) return 228 * 1024;
+  return 100 * 1024;
+}
+
+function configureCudaCores(shape: LinearShape, rows: number): LinearConfig {
+  const outputs = tileOutputs(shape);
+  const beside = isMerged(shape) ? 1 : shape.weights.length;
+  const rowTile = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
+  const warpsK = 4;
+  return {
+    tileOutputs: outputs,
+    blockTiles: 1,
+    rowTile,
+    parts: 1,
+    split: 1,
+    warpsOutputs: 1,
+    warpsRows: 1,
+    warpsK,
+    stages: 1,
+    threads: 32 * warpsK,
+    sharedBytes: 4 * warpsK * beside * rowTile * (outputs + 4),
+  };
+}

@@ -1,0 +1,129 @@
+// Linear layers on tensor cores: x [rows, kInputs] times packed weights [outputs, kInputs], both of
+// one 16-bit type, summed in float.
+#pragma once
+#include "kernels/linear/finish.cuh"
+#include "kernels/linear/tensor-cores.cuh"
+
+// Config:
+//   Weight                      bf16 or f16
+//   kInputs
+//   kWeights, kMerged, kPointers  weights side by side (the same outputs of each) or one after
+//                               another; one of the two is 1, kPointers the other
+//   outputs(weight)             of merged weight `weight`; side by side all have outputs(0)
+//   kTileOutputs, kBlockTiles   outputs of a tile (of each weight), tiles of a block
+//   kRows                       rows of a block
+//   kParts, kSplit              parts of the inputs (chunks * part / kParts on); blocks they are shared by
+//   kWarpsOutputs, kWarpsRows, kWarpsK
+//   kStages                     of the ring
+//   kBias, kScaleParts, kScaleWidth, kScaleEps
+// Grid: row tiles, kSplit, tiles / kBlockTiles. Row tiles of the same weights are neighbours, so that
+// what the first fetches is in L2 for the others.
+
+// Sums of the parts that blocks of the same place have, added in ascending order by the block that
+// comes last: true there. Partials go through memory as the registers hold them.
+template <typename Config>
+DEVICE bool sum_splits(const TensorCores<Config>& loop, float* workspace, int* counters,
+                       typename TensorCores<Config>::Accumulators& sums) {
+  using Shape = TensorCoreShape<Config>;
+  __shared__ int arrived;
+  constexpr int kFragments = Shape::kM * Shape::kN;
+  const size_t block = static_cast<size_t>(blockIdx.z) * gridDim.x + blockIdx.x;
+  float4* const partials = reinterpret_cast<float4*>(workspace) + block * Config::kSplit * kFragments * Shape::kThreads;
+  const auto fragment = [&](int split, int m, int n) {
+    return partials + ((split * Shape::kM + m) * Shape::kN + n) * Shape::kThreads + threadIdx.x;
+  };
+#pragma unroll
+  for (int n = 0; n < Shape::kN; n++) {
+    if (loop.row_of(n) < loop.place.rows) {
+#pragma unroll
+      for (int m = 0; m < Shape::kM; m++) {
+        __stcg(fragment(blockIdx.y, m, n), make_float4(sums[m][n][0], sums[m][n][1], sums[m][n][2], sums[m][n][3]));
+      }
+    }
+  }
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    arrived = atomicAdd(counters + block, 1);
+    if (arrived == Config::kSplit - 1) counters[block] = 0;
+  }
+  __syncthreads();
+  if (arrived != Config::kSplit - 1) return false;
+  __threadfence();
+#pragma unroll
+  for (int n = 0; n < Shape::kN; n++) {
+    if (loop.row_of(n) < loop.place.rows) {
+#pragma unroll
+      for (int m = 0; m < Shape::kM; m++) {
+        float4 parts[Config::kSplit];
+#pragma unroll
+        for (int split = 0; split < Config::kSplit; split++) parts[split] = __ldcg(fragment(split, m, n));
+        float4 sum = parts[0];
+#pragma unroll
+        for (int split = 1; split < Config::kSplit; split++) {
+          sum.x += parts[split].x;
+          sum.y += parts[split].y;
+          sum.z += parts[split].z;
+          sum.w += parts[split].w;
+        }
+        sums[m][n][0] = sum.x;
+        sums[m][n][1] = sum.y;
+        sums[m][n][2] = sum.z;
+        sums[m][n][3] = sum.w;
+      }
+    }
+  }
+  return true;
+}
+
+template <typename Config, typename Bias, typename Epilogue>
+DEVICE void linear_tensor_cores(const Table<const typename Config::Weight, Config::kPointers>& weights,
+                                const typename Config::Weight* x, int rows, const float* scale_sums, float* workspace,
+                                int* counters, const Bias& bias, const Epilogue& epilogue) {
+  using Shape = TensorCoreShape<Config>;
+  extern __shared__ __align__(16) unsigned char shared[];
+  constexpr int kScaleBytes = Config::kScaleParts > 0 ? (4 * Config::kRows + 15) / 16 * 16 : 0;
+  float* const scales = reinterpret_cast<float*>(shared);
+  unsigned char* const ring = shared + kScaleBytes;
+
+  const int warp = threadIdx.x / 32;
+  const int group = Config::kWarpsK == 1 ? 0 : warp / Shape::kGroupWarps;
+  unsigned char* const group_ring = ring + group * (Shape::kStageBytes * Config::kStages);
+  const TensorCores<Config> loop{weights,
+                                 x,
+                                 place_of<Config>(blockIdx.z * Config::kBlockTiles, Config::kBlockTiles, blockIdx.x, rows),
+                                 shared_address(group_ring),
+                                 group,
+                                 warp % Shape::kGroupWarps,
+                                 static_cast<int>(threadIdx.x % 32)};
+  typename TensorCores<Config>::Accumulators sums;
+  loop.run(group_ring, Config::kSplit > 1 ? blockIdx.y : group,
+           [&] { row_scales<Config>(scale_sums, loop.place, scales); }, sums);
+  if constexpr (Config::kSplit > 1) {
+    if (!sum_splits<Config>(loop, workspace, counters, sums)) return;
+  }
+
+  __syncthreads();  // The tiles lie where the ring was; scales are there.
+  const BlockTiles<Config> tiles{reinterpret_cast<float*>(ring)};
+  const Finish<Config, Bias> finish{scales, loop.place, bias};
+#pragma unroll
+  for (int m = 0; m < Shape::kM; m++) {
+#pragma unroll
+    for (int n = 0; n < Shape::kN; n++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const int output = loop.output_of(m) + loop.lane / 4 + i / 2 * 8;
+        const int row = loop.row_of(n) + loop.lane % 4 * 2 + i % 2;
+        const int weight = loop.weight_of(m);
+        const float sum = sums[m][n][i];
+        tiles.at(group, weight, row, output) = Config::kWarpsK == 1 ? finish(sum, weight, row, output) : sum;
+      }
+    }
+  }
+  __syncthreads();
+  if constexpr (Config::kWarpsK > 1) {
+    sum_groups<Config>(tiles, loop.place, finish);
+    __syncthreads();
+  }
+  finish_tiles<Config>(tiles, loop.place, epilogue);
+}

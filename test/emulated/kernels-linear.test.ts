@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
+import { KernelLab } from "../helpers/kernel-lab.ts";
+import { dot, type LinearCase, linearCase, runStoring } from "./linear-case.ts";
+
+const missing = installedNvrtc().length === 0;
+
+/** Sums of f32 products in any order: the error is within this share of the products' magnitudes. */
+const tolerance = 4e-6;
+
+function expectClose(given: LinearCase, rows: number, results: readonly Float32Array[]): void {
+  given.outputs.forEach((outputs, weight) => {
+    for (let row = 0; row < rows; row++) {
+      for (let output = 0; output < outputs; output++) {
+        const { sum, magnitude } = dot(given, weight, row, output);
+        const bias = given.biases[weight]?.[output] ?? 0;
+        const value = results[weight]?.[row * outputs + output] ?? Number.NaN;
+        const error = Math.abs(value - sum - bias);
+        if (!(error <= tolerance * (magnitude + Math.abs(bias)) + 1e-30)) {
+          expect.fail(
+            `weight ${weight}, row ${row}, output ${output}: ${value}, not ${sum + bias}`,
+          );
+        }
+      }
+    }
+  });
+}
+
+describe.skipIf(missing)(`linear layers ${missing ? NO_NVRTC : ""}`, () => {
+  let lab: KernelLab;
+  beforeAll(async () => {
+    lab = await KernelLab.open();
+  });
+  afterAll(() => lab.close());
+
+  it.each([
+    // Shapes with a padded tile in either direction, rows that are not 16-byte aligned, one output.
+    ["bf16", 64, 64, 3],
+    ["f16", 40, 33, 5],
+    ["bf16", 37, 1, 2],
+    ["bf16", 1100, 70, 9],
+    ["f16", 560, 100, 70],
+  ] as const)("multiply %s [%i inputs, %i outputs] for %i rows", (dtype, inputs, outputs, rows) => {
+    const given = linearCase(dtype, dtype, inputs, [outputs], rows, true);
+    expectClose(given, rows, runStoring(lab, given, rows));
+  });
+
+  it.each([
+    ["f32", 64, 48, 3],
+    ["f32", 37, 17, 1],
+    ["bf16", 50, 33, 2],
+    ["f16", 201, 5, 9],
+  ] as const)(
+    "multiply f32 with %s weights [%i inputs, %i outputs] for %i rows",
+    (dtype, inputs, outputs, rows) => {
+      const given = linearCase("f32", dtype, inputs, [outputs], rows, true);
+      expectClose(given, rows, runStoring(lab, given, rows));
+    },
+  );
+
+  it("give a row the same bits for any number of rows and any cut", () => {
+    // 1040 inputs: four parts, the last chunk not full. Two tiles of outputs and a bit.
+    const given = linearCase("bf16", "bf16", 1040, [72], 130);
+    const [all = new Float32Array()] = runStoring(lab, given, 130, 1);
+    expectClose(given, 130, [all]);
+    for (const rows of [1, 2, 7, 12, 20, 33, 64, 130]) {
+      // Many multiprocessors: parts are shared by blocks; two: by groups of warps; one: by nobody.
+      for (const multiprocessors of [132, 2, 1]) {
+        const order = Array.from({ length: rows }, (_, i) => (i * 37 + 5) % 130);
+        const [some = new Float32Array()] = runStoring(lab, given, rows, multiprocessors, order);
+        order.forEach((from, to) => {
+          expect(some.subarray(to * 72, (to + 1) * 72)).toEqual(
+            all.subarray(from * 72, (from + 1) * 72),
+          );
+        });
+      }
+    }
+  });
+
+  it("give a row of f32 the same bits for any number of rows", () => {
+    for (const dtype of ["f32", "bf16"] as const) {
+      const given = linearCase("f32", dtype, 100, [40], 33);
+      const [all = new Float32Array()] = runStoring(lab, given, 33);
+      for (const rows of [1, 2, 3, 7]) {
+        const [some] = runStoring(lab, given, rows);
+        expect(some).toEqual(all.subarray(0, rows * 40));
+      }
+    }
+  });
+});
