@@ -2,6 +2,7 @@ import type { Target } from "../../src/ir/program.ts";
 import type { Allocator, KernelCall } from "../entry.ts";
 import { attentionOnCudaCores } from "./cuda-core.ts";
 import type { AttentionOp } from "./op.ts";
+import { attentionOnTensorCores, fitsTensorCores } from "./tensor-core.ts";
 
 export type { AttentionMask, AttentionOp, AttentionOperand } from "./op.ts";
 export { maxTreeDepth } from "./partition.ts";
@@ -15,5 +16,6 @@ export { maxTreeDepth } from "./partition.ts";
 export function attention(op: AttentionOp, target: Target, memory: Allocator): KernelCall[] {
   if (op.heads % op.kvHeads !== 0)
     throw new RangeError(`${op.heads} heads cannot share ${op.kvHeads} key-value heads evenly`);
-  return [attentionOnCudaCores(op, target, memory)];
+  const onTensorCores = target.activations === "stored" && fitsTensorCores(op);
+  return [(onTensorCores ? attentionOnTensorCores : attentionOnCudaCores)(op, target, memory)];
 }

@@ -40,12 +40,12 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
   float all_m = 0.0f, all_l = 0.0f, all[kElements];
   const int stride = Config::kWalk ? 1 : static_cast<int>(gridDim.x);
   for (int split = Config::kWalk ? 0 : static_cast<int>(blockIdx.x); mine && split < splits; split += stride) {
-    float m = __int_as_float(0xff800000), l = 0.0f, sum[kElements] = {};
+    float m = minus_infinity(), l = 0.0f, sum[kElements] = {};
     const int end = min(split_begin<Config>(split + 1) * kBlockKeys, position + 1);
     for (int key = split_begin<Config>(split) * kBlockKeys; key < end; key += 32) {
       const int here = min(end - key, 32);
       size_t slot = 0;
-      float score = __int_as_float(0xff800000);
+      float score = minus_infinity();
       if (lane < here) {
         slot = (static_cast<size_t>(mask.key_slot(row, key + lane)) * Config::kKvHeads + head) * kHeadDim;
         float dot = 0.0f;

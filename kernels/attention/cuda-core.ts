@@ -1,7 +1,7 @@
 import { byteSize } from "../../src/ir/dtype.ts";
 import type { Target } from "../../src/ir/program.ts";
 import { type Allocator, cudaTypes, floatLiteral, type KernelCall, KernelEntry } from "../entry.ts";
-import { type AttentionOp, attentionTraffic, maskName, maskText } from "./op.ts";
+import { type AttentionOp, attentionTraffic, maskName, maskText, partialBuffers } from "./op.ts";
 import { splitConfig, splitsOf, splitWorkers } from "./partition.ts";
 
 /** Queries of a block, a warp each. */
@@ -58,28 +58,6 @@ struct Config {
     label: op.label,
     traffic: attentionTraffic(op),
   });
-}
-
-/** Scratch for partial results and the counters of who has written them; returns parameter names. */
-export function partialBuffers(
-  entry: KernelEntry,
-  memory: Allocator,
-  of: {
-    readonly partials: number;
-    readonly queries: number;
-    readonly headDim: number;
-    readonly counters: number;
-  },
-): string[] {
-  const results = of.partials * of.queries;
-  const accumulators = memory.scratch(results * of.headDim * 4, "attention accumulators");
-  const sums = memory.scratch(results * 8, "attention sums");
-  const counters = memory.counters(of.counters, "attention counters");
-  return [
-    entry.buffer("accumulators", accumulators, "float", "update"),
-    entry.buffer("sums", sums, "float", "update"),
-    entry.buffer("counters", counters, "int", "update"),
-  ];
 }
 
 /** Elements of one access: at most 16 bytes, and rows must stay aligned to them. */

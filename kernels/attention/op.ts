@@ -1,6 +1,6 @@
 import { byteSize, type FloatDType } from "../../src/ir/dtype.ts";
 import type { BufferId, Traffic } from "../../src/ir/program.ts";
-import type { Elements, KernelEntry } from "../entry.ts";
+import type { Allocator, Elements, KernelEntry } from "../entry.ts";
 
 /** A buffer and the type of its elements. */
 export interface AttentionOperand {
@@ -75,4 +75,26 @@ export function attentionTraffic(op: AttentionOp): Traffic {
     writtenBytes: queries * byteSize(op.out.dtype),
     flops: 4 * queries * op.capacity,
   };
+}
+
+/** Scratch for partial results and the counters of who has written them; returns parameter names. */
+export function partialBuffers(
+  entry: KernelEntry,
+  memory: Allocator,
+  of: {
+    readonly partials: number;
+    readonly queries: number;
+    readonly headDim: number;
+    readonly counters: number;
+  },
+): string[] {
+  const results = of.partials * of.queries;
+  const accumulators = memory.scratch(results * of.headDim * 4, "attention accumulators");
+  const sums = memory.scratch(results * 8, "attention sums");
+  const counters = memory.counters(of.counters, "attention counters");
+  return [
+    entry.buffer("accumulators", accumulators, "float", "update"),
+    entry.buffer("sums", sums, "float", "update"),
+    entry.buffer("counters", counters, "int", "update"),
+  ];
 }

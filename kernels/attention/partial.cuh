@@ -7,6 +7,9 @@
 #include "prelude/convert.cuh"
 #include "prelude/memory.cuh"
 
+// The score of a key that is not seen.
+DEVICE float minus_infinity() { return __uint_as_float(0xff800000u); }
+
 // 2^x in one instruction; results below 2^-126 are zero.
 DEVICE float exp2_fast(float x) {
   float y;
