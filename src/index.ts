@@ -4,7 +4,9 @@
 export type { FinishReason, GenerationStats, TraceStep } from "./api/generation-stats.ts";
 export { type LoadOptions, loadModel } from "./api/load-model.ts";
 export { type GenerateChunk, type GenerateResult, Model } from "./api/model.ts";
+export type { Precision } from "./api/open-device.ts";
 export type { GenerateOptions, GenerateRequest, PromptInput } from "./api/request.ts";
+export { type SyntheticOptions, syntheticModel } from "./api/synthetic-model.ts";
 export { parseTreeJson } from "./speculation/tree-json.ts";
 export type { TreeTopology } from "./speculation/tree.ts";
 export { CHAT_COMMANDS, type ChatCommand, parseCommand } from "./text/chat-command.ts";
@@ -22,5 +24,11 @@ export {
   type DoctorReport,
   diagnose,
 } from "./api/doctor.ts";
+export {
+  type InspectOptions,
+  type InspectStage,
+  inspect,
+  inspectStages,
+} from "./api/inspect.ts";
 export { type KernelRunArg, parseKernelArg } from "./api/kernel-arg.ts";
 export { type KernelRunOptions, type KernelRunResult, runKernel } from "./api/kernel-run.ts";

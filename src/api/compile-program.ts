@@ -1,7 +1,7 @@
 import { compileGraph } from "../../codegen/compile.ts";
 import { fillKernel } from "../../kernels/fill/fill.ts";
 import { packKernel } from "../../kernels/pack/pack.ts";
-import { CudaExecutor } from "../../runtime/cuda/executor.ts";
+import { CudaExecutor, type CudaOptions } from "../../runtime/cuda/executor.ts";
 import type { EmulatorOptions } from "../../runtime/driver/instrumented-driver.ts";
 import { KernelCache } from "../../runtime/nvrtc/cache.ts";
 import type { ProgramCompiler, Target } from "../ir/program.ts";
@@ -15,7 +15,7 @@ export const programCompiler: ProgramCompiler = {
 };
 
 export interface CudaDevice {
-  readonly driver: "cuda" | "emulator";
+  readonly driver: CudaOptions["driver"];
   readonly ordinal: number;
   readonly activations: Target["activations"];
   readonly emulator?: EmulatorOptions;

@@ -8,7 +8,7 @@ const oldestCapability = 80;
  * @param ordinal the GPU to look at; without, the first that can be used.
  * @returns its ordinal.
  * @throws HydrantError saying what is missing: `cuda/no-driver`, `cuda/no-device`, …, `load/device`
- *   for an ordinal the machine does not have, `load/gpu-too-old`, `nvrtc/not-found`.
+ *   for an ordinal the machine does not have, `cuda/device-too-old`, `nvrtc/not-found`.
  */
 export async function findGpu(ordinal?: number): Promise<number> {
   const { openDriver } = await import("../../runtime/driver/open-driver.ts");
@@ -32,7 +32,7 @@ export async function findGpu(ordinal?: number): Promise<number> {
     });
     if (usable === undefined) {
       throw new HydrantError(
-        "load/gpu-too-old",
+        "cuda/device-too-old",
         `The kernels need compute capability 8.0 or newer; ${tooOld.join(", ")}.`,
         { hint: "Use the CPU, or a GPU of the Ampere generation or newer." },
       );

@@ -115,7 +115,8 @@ function cacheType({ precision }: DeviceOptions): OpenDevice["cacheType"] {
   return (weights) => (precision === "f32" ? "f32" : weights);
 }
 
-function checkPrecision(precision: string | undefined): void {
+/** @throws HydrantError `load/precision` */
+export function checkPrecision(precision: string | undefined): void {
   if (precision === undefined || precision === "auto" || precision === "f32") return;
   throw new HydrantError("load/precision", `There is no precision "${precision}".`, {
     hint: "Use auto or f32.",

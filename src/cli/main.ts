@@ -8,6 +8,7 @@ import { registerConvert } from "./commands/convert.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDoctor } from "./commands/doctor.ts";
 import { registerGenerate } from "./commands/generate.ts";
+import { registerInspect } from "./commands/inspect.ts";
 import { registerKernel } from "./commands/kernel.ts";
 import { registerTokenize } from "./commands/tokenize.ts";
 import { packageRoot } from "./package-root.ts";
@@ -29,6 +30,7 @@ for (const register of [
   registerConvert,
   registerDemo,
   registerDoctor,
+  registerInspect,
   registerKernel,
 ]) {
   register(program);

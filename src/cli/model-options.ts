@@ -8,12 +8,14 @@ import {
   loadModel,
   type Model,
   parseTreeJson,
+  syntheticModel,
 } from "../index.ts";
 import { downloadProgress } from "./download-progress.ts";
 
 /** Flags shared by the commands that load a model. */
 export interface ModelFlags {
-  readonly model: string;
+  readonly model?: string;
+  readonly synthetic?: string;
   readonly heads?: string;
   readonly device?: string;
   readonly precision?: "auto" | "f32";
@@ -40,10 +42,31 @@ export interface SamplingFlags {
   readonly stop?: string[];
 }
 
+/** Options of commands that load a model from files. */
 export function addModelOptions(command: Command): Command {
+  return addLoadOptions(
+    command.requiredOption("--model <dir|id>", "model folder, or hub id such as org/name"),
+  );
+}
+
+/** The same, for commands that also take made-up weights; `checkModelFlags` comes after. */
+export function addModelOrSyntheticOptions(command: Command): Command {
+  return addLoadOptions(
+    command
+      .option("--model <dir|id>", "model folder, or hub id such as org/name")
+      .option("--synthetic <shape>", "… or random weights of a published shape: vicuna-7b"),
+  );
+}
+
+/** Ends the command with a usage error unless it got exactly one model. */
+export function checkModelFlags(command: Command, { model, synthetic }: ModelFlags): void {
+  if ((model === undefined) === (synthetic === undefined))
+    command.error("error: give exactly one of --model, --synthetic");
+}
+
+function addLoadOptions(command: Command): Command {
   return command
-    .requiredOption("--model <dir|id>", "model folder, or hub id such as org/name")
-    .option("--heads <dir|id>", "draft heads: folder or hub id")
+    .option("--heads <dir|id>", "draft heads: folder or hub id; with --synthetic a name: hydra++")
     .option(
       "--device <name>",
       "auto (a GPU if there is one), cuda, cuda:N, cpu, emulator or interpreter",
@@ -100,7 +123,7 @@ export function addSamplingOptions(command: Command): Command {
 /** Loads the model of the flags, with a progress bar for what comes from the hub. */
 export async function loadFromFlags(flags: ModelFlags, signal?: AbortSignal): Promise<Model> {
   const bar = downloadProgress();
-  const options: LoadOptions = {
+  const options = {
     heads: flags.heads,
     device: flags.device,
     precision: flags.precision,
@@ -109,9 +132,11 @@ export async function loadFromFlags(flags: ModelFlags, signal?: AbortSignal): Pr
     eagleMask: flags.eagleMask,
     onProgress: bar.update,
     signal,
-  };
+  } satisfies LoadOptions;
   try {
-    return await loadModel(flags.model, options);
+    return flags.synthetic === undefined
+      ? await loadModel(flags.model ?? "", options)
+      : await syntheticModel(flags.synthetic, options);
   } finally {
     bar.stop();
   }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { Decoder } from "../../runtime/decoder.ts";
-import type { Executor, LoadedWeights, Tensors } from "../../runtime/executor.ts";
+import type { Executor, LoadedWeights, ParameterSource, Tensors } from "../../runtime/executor.ts";
 import { type Deferred, deferred } from "../../src/drafters/deferred.ts";
 import { noDrafter } from "../../src/drafters/none.ts";
 import { GraphBuilder } from "../../src/ir/builder.ts";
+import type { Graph } from "../../src/ir/graph.ts";
 import { samplingFields } from "../../src/ir/op.ts";
 import { tensor } from "../../src/ir/shape.ts";
 import { buildPrefill, buildStep } from "../../src/models/decode-graphs.ts";
@@ -97,24 +98,33 @@ export async function checkNodeLogits(
 ): Promise<void> {
   for (let seed = 0; seed < models; seed++) {
     const random = new Random(2000 + seed);
-    await compareNodeLogits(executor, randomModel(random), random, 9, `seed ${seed}`);
+    await compareNodeLogits(executor, randomModel(random), random, { what: `seed ${seed}` });
   }
 }
 
-/**
- * One model's logits over the 64-node tree after a prompt of `length` tokens, against steps of one
- * row, bit for bit.
- */
+export interface NodeLogitsOptions {
+  /** Tokens before the tree. */
+  readonly length?: number;
+  /** Of random models, what tells one from the other. */
+  readonly what: string;
+  /** Random ones from the host unless given. */
+  readonly weights?: (graphs: readonly Graph[]) => ParameterSource;
+}
+
+/** One model's logits over the 64-node tree against those of steps of one row, bit for bit. */
 export async function compareNodeLogits(
   executor: Executor,
   model: BaseModel,
   random: Random,
-  length: number,
-  what: string,
+  {
+    length = 9,
+    what,
+    weights: source = (graphs) => randomWeights(graphs, random),
+  }: NodeLogitsOptions,
 ): Promise<void> {
   const { vocabSize } = model.config;
   const tree = truncateDepth(namedTree("mc_sim_7b_63"), 4);
-  const weights = await executor.load(randomWeights([logitsGraph(model, tree)], random));
+  const weights = await executor.load(source([logitsGraph(model, tree)]));
   const prompt = Array.from({ length }, () => random.int(0, vocabSize - 1));
   const drafts = Array.from(tree.parents, () => random.int(0, vocabSize - 1));
 

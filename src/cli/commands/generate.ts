@@ -7,8 +7,9 @@ import {
   type TraceStep,
 } from "../../index.ts";
 import {
-  addModelOptions,
+  addModelOrSyntheticOptions,
   addSamplingOptions,
+  checkModelFlags,
   generateOptions,
   loadFromFlags,
   type ModelFlags,
@@ -26,13 +27,14 @@ interface GenerateFlags extends ModelFlags, SamplingFlags {
 
 export function registerGenerate(program: Command): void {
   const command = program.command("generate").description("continue a prompt");
-  addSamplingOptions(addModelOptions(command))
+  addSamplingOptions(addModelOrSyntheticOptions(command))
     .option("--prompt <text>", "the text to continue")
     .option("--prompt-file <file>", "… from a file")
     .option("--prompt-tokens <ids>", "… as token ids: 1,2,3", tokenIds)
     .option("--json", "print one JSON object and nothing else")
     .option("--trace", "with --json: every step's tree and accepted tokens")
     .action(async (flags: GenerateFlags) => {
+      checkModelFlags(command, flags);
       const given = [flags.prompt, flags.promptFile, flags.promptTokens].filter(
         (value) => value !== undefined,
       );
@@ -65,7 +67,8 @@ async function generate(flags: GenerateFlags): Promise<void> {
         const result = { tokens, text, finishReason, stats, ...(flags.trace ? { trace } : {}) };
         process.stdout.write(`${JSON.stringify(result)}\n`);
       } else {
-        process.stdout.write("\n");
+        // Made-up weights have no tokenizer.
+        process.stdout.write(flags.synthetic === undefined ? "\n" : `${tokens.join(",")}\n`);
         console.error(
           `${stats.newTokens} tokens in ${stats.steps} steps (${stats.tokensPerStep.toFixed(2)} per step), ` +
             `${stats.tokensPerSecond.toFixed(1)} tokens/s, prefill ${stats.prefillMs.toFixed(0)} ms, ` +
