@@ -1,0 +1,107 @@
+import type { PartRun } from "./part.ts";
+
+export interface Part {
+  readonly name: string;
+  /** For `--list`. */
+  readonly about: string;
+  /** Seconds after which its process is ended. */
+  readonly limit: number;
+  /** Benchmarks and tools mean nothing without a GPU. */
+  readonly needsGpu: boolean;
+  readonly load: () => Promise<{ readonly run: PartRun }>;
+}
+
+/** In the order they run: what everything rests on first, measurements before long checks. */
+export const parts: readonly Part[] = [
+  {
+    name: "device",
+    about: "driver, device, NVRTC, and what doctor says",
+    limit: 30,
+    needsGpu: false,
+    load: () => import("./parts/device.ts"),
+  },
+  {
+    name: "driver",
+    about: "the driver interface and the kernels of the conformance suite",
+    limit: 60,
+    needsGpu: true,
+    load: () => import("./parts/driver.ts"),
+  },
+  {
+    name: "ops",
+    about: "every op against the reference interpreter",
+    limit: 90,
+    needsGpu: false,
+    load: () => import("./parts/ops.ts"),
+  },
+  {
+    name: "rows",
+    about: "a row's bits among 1, 2, 7, 33, 64 and 130 rows",
+    limit: 60,
+    needsGpu: false,
+    load: () => import("./parts/rows.ts"),
+  },
+  {
+    name: "demo",
+    about: "the demo model: speculative text equals plain text, with every set of heads",
+    limit: 60,
+    needsGpu: false,
+    load: () => import("./parts/demo.ts"),
+  },
+  {
+    name: "bandwidth",
+    about: "copy and read bandwidth of device memory",
+    limit: 20,
+    needsGpu: true,
+    load: () => import("./parts/bandwidth.ts"),
+  },
+  {
+    name: "vicuna-7b",
+    about: "load, prefill and step times, plain and Hydra++, and where a step's time goes",
+    limit: 75,
+    needsGpu: true,
+    load: () => import("./parts/vicuna-7b.ts"),
+  },
+  {
+    name: "llama-3.1-8b",
+    about: "the same at grouped queries and a large vocabulary",
+    limit: 75,
+    needsGpu: true,
+    load: () => import("./parts/llama-3.1-8b.ts"),
+  },
+  {
+    name: "golden",
+    about: "traces of the original implementation",
+    limit: 60,
+    needsGpu: false,
+    load: () => import("./parts/golden.ts"),
+  },
+  {
+    name: "lossless",
+    about: "random models: speculation with every kind of heads equals plain decoding",
+    limit: 90,
+    needsGpu: false,
+    load: () => import("./parts/lossless.ts"),
+  },
+  {
+    name: "llama-2-13b",
+    about: "the same step times for 13 billion parameters",
+    limit: 90,
+    needsGpu: true,
+    load: () => import("./parts/llama-2-13b.ts"),
+  },
+  {
+    name: "load",
+    about: "a checkpoint from disk to the device",
+    limit: 60,
+    needsGpu: true,
+    load: () => import("./parts/load.ts"),
+  },
+  {
+    name: "sanitizer",
+    about: "compute-sanitizer, where it is installed: memory accesses and shared-memory races",
+    limit: 150,
+    needsGpu: true,
+    load: () => import("./parts/sanitizer.ts"),
+  },
+];
