@@ -31,6 +31,9 @@ interface Flags {
   readonly list?: boolean;
 }
 
+/** Under this many seconds a part is not begun. */
+const leastSeconds = 4;
+
 const program = new Command("gpu-check")
   .description("Check and measure the product on a GPU (or its kernels on the emulator).")
   .option(
@@ -76,9 +79,6 @@ async function run({ device, only, resume, out, total }: Flags): Promise<number>
   console.log(`Results: ${file}`);
   return chosen.every(({ name }) => results.parts[name]?.status === "passed") ? 0 : 1;
 }
-
-/** Under this many seconds a part is not begun. */
-const leastSeconds = 4;
 
 async function runPart({ name }: Part, device: string, limit: number): Promise<PartReport> {
   if (limit < leastSeconds) return { ...nothing, status: "no time", seconds: 0 };
