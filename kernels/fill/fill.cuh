@@ -35,5 +35,8 @@ DEVICE void fill(T* destination, u32 first, int elements, u32 seed, float mean, 
     store(destination + at, stored);
     return;
   }
-  for (int i = 0; at + i < elements; i++) destination[at + i] = stored[i];
+#pragma unroll
+  for (int i = 0; i < kVector; i++) {
+    if (at + i < elements) destination[at + i] = stored[i];
+  }
 }
