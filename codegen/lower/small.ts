@@ -172,19 +172,12 @@ export function lowerCacheWrite(context: LoweringContext, group: Group): readonl
 export function lowerCacheCommit(context: LoweringContext, group: Group): readonly KernelCall[] {
   const { operands } = only(group, "cache_commit");
   const [, path = -1, count = -1, length = -1] = operands;
-  const byRow = Map.groupBy(
-    group.nodes.map(({ operands: [cache = -1] }) => cache),
-    (cache) => {
-      const [, ...row] = context.shapeOf(cache);
-      return `${context.typeOf(cache).dtype} ${row.join()}`;
-    },
-  );
   return cacheCommit({
-    groups: [...byRow.values()].map((caches) => {
-      const [, ...row] = context.shapeOf(caches[0] ?? -1);
+    groups: group.nodes.map(({ operands: [cache = -1] }) => {
+      const [, ...row] = context.shapeOf(cache);
       return {
-        caches: caches.map((cache) => context.buffer(cache)),
-        dtype: context.typeOf(caches[0] ?? -1).dtype,
+        caches: [context.buffer(cache)],
+        dtype: context.typeOf(cache).dtype,
         rowSize: row.reduce((product, dim) => product * dim, 1),
       };
     }),

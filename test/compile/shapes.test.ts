@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { compileGraph } from "../../codegen/compile.ts";
+import { compileAll } from "../../runtime/nvrtc/compile-all.ts";
+import { cudaHeaders } from "../../src/api/cuda-headers.ts";
+import { describeSynthetic } from "../../src/api/synthetic-model.ts";
+import type { KernelSource, Target } from "../../src/ir/program.ts";
+import { buildPrefill, buildStep } from "../../src/models/decode-graphs.ts";
+import { shapeNames } from "../../src/models/named-shapes.ts";
+import { namedTree } from "../../src/speculation/named-trees.ts";
+import { rootOnly } from "../../src/speculation/tree.ts";
+import { installedNvrtc, NO_NVRTC } from "./nvrtc-here.ts";
+
+/** Architectures, and the oldest compiler that has all of each. */
+const architectures = [
+  { arch: "sm_80", multiprocessors: 108, major: 11 },
+  { arch: "sm_86", multiprocessors: 84, major: 11 },
+  { arch: "sm_89", multiprocessors: 128, major: 11 },
+  { arch: "sm_90", multiprocessors: 132, major: 11 },
+  { arch: "sm_90a", multiprocessors: 132, major: 12 },
+];
+
+/** What runs all the time, and so may not keep registers in memory. */
+const hot = new Set(["linear", "attention", "rms-norm", "embedding"]);
+
+const compilers = installedNvrtc();
+
+describe.skipIf(compilers.length === 0)(`kernels of the published shapes (${NO_NVRTC})`, () => {
+  describe.each(architectures)("for $arch", ({ arch, multiprocessors, major }) => {
+    const compiler = compilers.find(({ nvrtc }) => nvrtc.version.major >= major);
+    it.skipIf(compiler === undefined)(
+      "compile, and the hot ones keep everything in registers",
+      { timeout: 300_000 },
+      async () => {
+        if (compiler === undefined) return;
+        const { nvrtc } = compiler;
+        const capability = Number(arch.slice(3, 5));
+        const target = { capability, arch, nvrtcMajor: nvrtc.version.major, multiprocessors };
+        const kernels = [...kernelsOf({ ...target, activations: "stored" }).values()];
+        const compiled = await compileAll(
+          nvrtc,
+          kernels.map(({ source, entry }) => ({
+            source,
+            name: `${entry}.cu`,
+            arch,
+            headers: cudaHeaders(source),
+            options: ["--fmad=false"],
+          })),
+        );
+        const spilled = kernels.flatMap(({ entry, family }, index) => {
+          const usage = compiled[index]?.resources[entry];
+          if (usage === undefined) return [`${entry} was not compiled`];
+          return hot.has(family) && usage.spillBytes > 0
+            ? [`${entry} spills ${usage.spillBytes} bytes`]
+            : [];
+        });
+        expect(spilled).toEqual([]);
+        expect(kernels.length).toBeGreaterThan(100);
+      },
+    );
+  });
+});
+
+/** The kernels of every shape: a Hydra++ step over the 63-node tree, a plain step, a prefill. */
+function kernelsOf(target: Target): ReadonlyMap<string, KernelSource> {
+  const kernels = new Map<string, KernelSource>();
+  for (const name of shapeNames) {
+    const { base, drafter } = describeSynthetic(name, "hydra++", (weights) => weights);
+    const dims = { capacity: 4096, rows: 512 };
+    for (const graph of [
+      buildStep(base, drafter, namedTree("mc_sim_7b_63")),
+      buildStep(base, drafter, rootOnly),
+      buildPrefill(base, drafter),
+    ]) {
+      for (const kernel of compileGraph(graph, dims, target).kernels)
+        kernels.set(kernel.entry, kernel);
+    }
+  }
+  return kernels;
+}
