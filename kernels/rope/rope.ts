@@ -27,6 +27,7 @@ export function rope(op: RopeOp): KernelCall {
   const { rows, heads, headDim, out } = op;
   const pairs = (heads * headDim) / 2;
   const entry = new KernelEntry("rope");
+  entry.reserve("row");
   const x = entry.buffer("x", op.x, "float", "read");
   const frequencies = entry.buffer("inv_freq", op.inverseFrequencies, "float", "read");
   const y = entry.buffer("out", out.buffer, cudaTypes[out.dtype], "write");
