@@ -76,6 +76,7 @@ export class CudaSession implements Session {
     return this.#attempt(graph.name, () => {
       const { dims } = this.#options;
       this.#checkParameters(graph);
+      this.#states.missing(this.#declarations(graph));
       const isOpen = openSymbols(graph, dims).size > 0;
       if (isOpen) this.#addStates(this.#declarations(graph), undefined);
       const program = isOpen ? undefined : this.#compile(graph, dims);

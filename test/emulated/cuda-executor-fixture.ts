@@ -1,4 +1,5 @@
 import { elementsOf, KernelEntry, type KernelCall } from "../../kernels/entry.ts";
+import { fillKernel } from "../../kernels/fill/fill.ts";
 import { finish } from "../../kernels/finish/finish.ts";
 import { packKernel } from "../../kernels/pack/pack.ts";
 import type { ParameterSource } from "../../runtime/executor.ts";
@@ -20,8 +21,8 @@ import { Random } from "../helpers/random.ts";
 export const [outputs, inputs] = [37, 50] as const;
 
 /** Inputs x f32[1, K], seed u64[1]; outputs y f32[N], calls i32[1], seed; states total, calls. */
-export function stepGraph(): Graph {
-  const b = new GraphBuilder("step");
+export function stepGraph(name: "step" | "large step" = "step"): Graph {
+  const b = new GraphBuilder(name);
   const x = b.input("x", tensor("f32", 1, inputs));
   const seed = b.input("seed", tensor("u64", 1));
   const w = b.parameter("w", tensor("bf16", outputs, inputs));
@@ -135,7 +136,8 @@ if (n == 0) *arrived = 0;`,
   );
 }
 
-function stepProgram(dims: DimBindings): Program {
+/** The large one differs in where its scratch memory ends. */
+function stepProgram(dims: DimBindings, offset: number): Program {
   const b = new ProgramBuilder();
   const x = b.buffer("x", "f32", inputs, { kind: "input", name: "x" });
   const seed = b.buffer("seed", "u64", 1, { kind: "input", name: "seed" });
@@ -143,7 +145,7 @@ function stepProgram(dims: DimBindings): Program {
     kind: "constant",
     data: new Uint8Array(Int32Array.of(1).buffer),
   });
-  const y = b.buffer("y", "f32", outputs, { kind: "scratch", offset: 256 });
+  const y = b.buffer("y", "f32", outputs, { kind: "scratch", offset });
   const total = b.buffer("total", "f32", outputs, { kind: "state", name: "total" });
   const calls = b.buffer("calls", "i32", 1, { kind: "state", name: "calls" });
   const number = b.buffer("number", "i32", 1, { kind: "state", name: "ring.number" });
@@ -182,7 +184,7 @@ function stepProgram(dims: DimBindings): Program {
       noMemory,
     ),
   );
-  return b.finish("step", dims, 512, { slotBytes, fields });
+  return b.finish("step", dims, offset + 256, { slotBytes, fields });
 }
 
 function storeProgram(dims: DimBindings): Program {
@@ -221,7 +223,9 @@ export const fixtureCompiler: ProgramCompiler = {
   compile(graph, dims) {
     switch (graph.name) {
       case "step":
-        return stepProgram(dims);
+        return stepProgram(dims, 256);
+      case "large step":
+        return stepProgram(dims, 65_536);
       case "store":
         return storeProgram(dims);
       default:
@@ -229,6 +233,7 @@ export const fixtureCompiler: ProgramCompiler = {
     }
   },
   pack: packKernel,
+  fill: fillKernel,
 };
 
 /** An input row whose numbers bf16 holds exactly. */

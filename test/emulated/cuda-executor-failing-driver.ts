@@ -1,0 +1,79 @@
+import { cudaError } from "../../runtime/driver/check.ts";
+import type { CudaDriver, Graph } from "../../runtime/driver/driver.ts";
+
+/** What makes something, and what gives it back. */
+const pairs: Readonly<Record<string, string>> = {
+  primaryContextRetain: "primaryContextRelease",
+  memAlloc: "memFree",
+  memAllocHost: "memFreeHost",
+  streamCreate: "streamDestroy",
+  eventCreate: "eventDestroy",
+  moduleLoadData: "moduleUnload",
+  streamEndCapture: "graphDestroy",
+  graphInstantiate: "graphExecDestroy",
+};
+const undoing = new Set(Object.values(pairs));
+
+export type Failure =
+  /** One call fails. */
+  | "once"
+  /** One call fails, and so does every one after it: the context is lost. */
+  | "sticky";
+
+export interface FailingDriver {
+  readonly driver: CudaDriver;
+  /** Calls so far. */
+  calls(): number;
+  /** The call that failed. */
+  failed(): string | undefined;
+  /** What was made and not given back, by the call that made it. */
+  live(): Readonly<Record<string, number>>;
+}
+
+/** A driver of which call `at` (from 0) fails. What gives something back does so before it fails. */
+export function failingDriver(real: CudaDriver, at: number, failure: Failure): FailingDriver {
+  let calls = 0;
+  let failed: string | undefined;
+  const live = new Map<string, number>();
+  const count = (name: string, change: number) => live.set(name, (live.get(name) ?? 0) + change);
+
+  const fail = (name: string): never => {
+    throw cudaError(
+      failure === "once" ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_ILLEGAL_ADDRESS",
+      name,
+    );
+  };
+  const call = (name: string, method: (...args: unknown[]) => unknown, args: unknown[]) => {
+    const number = calls++;
+    const isLost = failure === "sticky" && failed !== undefined;
+    const fails = number === at || isLost;
+    if (fails) failed ??= name;
+    // A real driver takes things back whatever it has to report.
+    if (fails && failure === "once" && undoing.has(name)) method.apply(real, args);
+    // A capture ends even when it cannot be had.
+    if (fails && failure === "once" && name === "streamEndCapture")
+      real.graphDestroy(method.apply(real, args) as Graph);
+    if (!fails || failure === "once") {
+      const maker = Object.keys(pairs).find((made) => pairs[made] === name);
+      if (maker !== undefined) count(maker, -1);
+    }
+    if (fails) fail(name);
+    const result = method.apply(real, args);
+    if (pairs[name] !== undefined) count(name, 1);
+    return result;
+  };
+  const driver = new Proxy(real, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function" || typeof key !== "string") return value;
+      return (...args: unknown[]) =>
+        call(key, (...given) => Reflect.apply(value, target, given), args);
+    },
+  });
+  return {
+    driver,
+    calls: () => calls,
+    failed: () => failed,
+    live: () => Object.fromEntries([...live].filter(([, number]) => number !== 0)),
+  };
+}
