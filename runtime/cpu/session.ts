@@ -1,8 +1,9 @@
 import { byteSize } from "../../src/ir/dtype.ts";
-import { formatType, sameShape, sameType, type TensorType } from "../../src/ir/shape.ts";
+import { formatType, sameType, type TensorType } from "../../src/ir/shape.ts";
 import { type Graph, sourcesOf, typeOf } from "../../src/ir/graph.ts";
 import { bindShape, type DimBindings, elementCount } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
+import { checkParameters } from "../check-parameters.ts";
 import type { Executable, Session, TensorData } from "../executor.ts";
 import { CpuExecutable } from "./executable.ts";
 import type { Machine } from "./machine.ts";
@@ -26,20 +27,7 @@ export class CpuSession implements Session {
   }
 
   compile(graph: Graph): Executable {
-    for (const { name, value } of sourcesOf(graph, "parameter")) {
-      const wanted = typeOf(graph, value);
-      const held = this.#machine.weights.type(name);
-      const fits = held?.dtype === wanted.dtype && sameShape(held.shape, wanted.shape);
-      if (!fits) {
-        throw new HydrantError(
-          "executor/parameter",
-          held === undefined
-            ? "The weights have no such tensor."
-            : `The tensor is ${formatType(held)}, the graph wants ${formatType(wanted)}.`,
-          { path: name },
-        );
-      }
-    }
+    checkParameters(graph, (name) => this.#machine.weights.type(name));
     for (const { name, value } of sourcesOf(graph, "state")) {
       this.#declareState(name, typeOf(graph, value));
     }

@@ -119,7 +119,7 @@ export class CudaDevice {
       `The device failed and took everything on it along: ${error.message}`,
       {
         path: `${this.name}/${path}`,
-        hint: "The model and its sessions are unusable: dispose of them and load the model again.",
+        hint: "The model and its sessions are unusable: dispose of the executor and load the model again; where the driver does not allow that, in a new process.",
         cause: error,
       },
     );

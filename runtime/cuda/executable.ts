@@ -1,5 +1,5 @@
 import { type Graph, sourcesOf, typeOf } from "../../src/ir/graph.ts";
-import type { Program } from "../../src/ir/program.ts";
+import type { Program, Traffic } from "../../src/ir/program.ts";
 import { type DimBindings, elementCount } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import type { Executable, Tensors } from "../executor.ts";
@@ -28,6 +28,17 @@ export function openSymbols(graph: Graph, dims: DimBindings): ReadonlySet<string
     shape.filter((dim): dim is string => typeof dim === "string"),
   );
   return new Set(symbols.filter((symbol) => dims[symbol] === undefined));
+}
+
+/** What one launch took on the device. */
+export interface LaunchTime {
+  /** Symbol of the kernel, and the folder of its body. */
+  readonly kernel: string;
+  readonly family: string;
+  /** Of the graph nodes it computes. */
+  readonly label: string;
+  readonly traffic: Traffic;
+  readonly ms: number;
 }
 
 /** A graph as programs: one, or one for each number of rows it is run with. */
@@ -72,6 +83,25 @@ export class CudaExecutable implements Executable {
       const program = this.#program(dims);
       await program.prepare();
       return program.run(inputs);
+    });
+  }
+
+  /** One run, timed launch by launch; its outputs are dropped, its states stay changed. */
+  profile(inputs: Tensors, dims: DimBindings = {}): Promise<readonly LaunchTime[]> {
+    return this.#work(async () => {
+      this.#checkInputs(inputs, dims);
+      const program = this.#program(dims);
+      await program.prepare();
+      const { kernels, launches } = program.program;
+      const families = new Map(kernels.map(({ entry, family }) => [entry, family]));
+      const times = await program.profile(inputs);
+      return launches.map(({ kernel, label, traffic }, i) => ({
+        kernel,
+        family: families.get(kernel) ?? "",
+        label,
+        traffic,
+        ms: times[i] ?? Number.NaN,
+      }));
     });
   }
 

@@ -42,6 +42,7 @@ export class CudaExecutor implements Executor {
   readonly #loaded = new Set<CudaWeights>();
   readonly #loading = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
+  #disposing: Promise<void> | undefined;
 
   private constructor(device: CudaDevice, options: CudaOptions) {
     this.device = device.name;
@@ -94,7 +95,12 @@ export class CudaExecutor implements Executor {
     return loading;
   }
 
-  async dispose(): Promise<void> {
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
     this.#closing.abort(disposed("executor"));
     await Promise.all(this.#loading);
     for (const loaded of [...this.#loaded]) await loaded.dispose();

@@ -1,12 +1,12 @@
 import type { BufferId, KernelArgument, Program } from "../../src/ir/program.ts";
 import { invariant } from "../../src/util/errors.ts";
-import type { DevicePtr, GraphExec, KernelLaunch, Stream } from "../driver/driver.ts";
+import type { CudaDriver, DevicePtr, GraphExec, KernelLaunch, Stream } from "../driver/driver.ts";
 import { offsetPtr } from "../driver/driver.ts";
 import { type KernelArg, packArgs } from "../driver/kernel-args.ts";
 import type { Tensors } from "../executor.ts";
 import { type BlockLayout, layOut } from "./block-layout.ts";
 import { completion } from "./completion.ts";
-import type { CudaDevice } from "./device.ts";
+import { type CudaDevice, disposed } from "./device.ts";
 import { checkRoom, explainAllocation } from "./memory-errors.ts";
 import type { KernelModules } from "./modules.ts";
 import { type OutputRing, ringBytes } from "./ring.ts";
@@ -63,6 +63,7 @@ export class LoadedProgram {
   readonly #publishes: boolean;
   #constantsPtr: DevicePtr | undefined;
   #bound: Bound | undefined;
+  #isDisposed = false;
 
   /** @param isCaptured for programs that run often: costs a capture, saves a call per launch. */
   constructor(program: Program, home: ProgramHome, isCaptured: boolean) {
@@ -81,12 +82,13 @@ export class LoadedProgram {
     return this.#constantsPtr === undefined ? 0 : this.#constants.bytes;
   }
 
-  /** Compiles, loads, uploads and captures what is not yet. No work of the session may be under way. */
+  /** Compiles, loads, uploads and captures what is not yet. No run of the session may be under way. */
   async prepare(): Promise<void> {
     const { modules, memory } = this.#home;
     if (!modules.isLoaded(this.program.kernels)) {
       await modules.load(this.program.kernels);
       this.#home.enter();
+      if (this.#isDisposed) throw disposed("graph");
     }
     memory.reserve(this.#needs);
     if (this.#constantsPtr === undefined && this.#constants.bytes > 0) this.#uploadConstants();
@@ -112,6 +114,7 @@ export class LoadedProgram {
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     this.#unbind();
     const { device } = this.#home;
     const ptr = this.#constantsPtr;
@@ -247,6 +250,18 @@ export class LoadedProgram {
         return storage satisfies never;
     }
   }
+}
+
+/**
+ * Gives a GPU some milliseconds of work, so that what is queued meanwhile runs without waiting for
+ * the host between launches. @returns gives the memory back.
+ */
+function holdStream(driver: CudaDriver, stream: Stream): () => void {
+  if (driver.kind === "emulator") return () => {};
+  const bytes = Math.min(2 ** 32 - 1, Math.floor(driver.memoryInfo().free / 2));
+  const ballast = driver.memAlloc(bytes);
+  for (let i = 0; i < 8; i++) driver.memsetD8Async(ballast, 0, bytes, stream);
+  return () => driver.memFree(ballast);
 }
 
 function at(base: DevicePtr | undefined, offset: number | undefined): DevicePtr {

@@ -132,7 +132,7 @@ export class SessionMemory {
   }
 
   /**
-   * Grows to the needs. No work of the session may be under way.
+   * Grows to the needs. No run of the session may be under way.
    * @throws HydrantError `cuda/session-too-large`
    */
   reserve(needs: SharedNeeds): void {
@@ -149,6 +149,8 @@ export class SessionMemory {
     this.#epoch++;
     const { driver } = this.#device;
     try {
+      // Results are seen a moment before the kernel that wrote them has ended.
+      driver.streamSynchronize(this.#stream);
       for (const [region, bytes] of growing) {
         if (!region.grow(bytes) || region !== this.#counters) continue;
         const { memory } = this.#counters;

@@ -1,9 +1,9 @@
 import { type Graph, sourcesOf, typeOf } from "../../src/ir/graph.ts";
 import type { Program, ProgramCompiler } from "../../src/ir/program.ts";
-import { bindShape, type DimBindings, formatType, sameShape } from "../../src/ir/shape.ts";
-import { HydrantError } from "../../src/util/errors.ts";
+import { bindShape, type DimBindings } from "../../src/ir/shape.ts";
 import type { Stream } from "../driver/driver.ts";
-import type { Executable, Session, TensorData } from "../executor.ts";
+import { checkParameters } from "../check-parameters.ts";
+import type { Session, TensorData } from "../executor.ts";
 import { type CudaDevice, disposed } from "./device.ts";
 import { CudaExecutable, type ExecutableHost, openSymbols } from "./executable.ts";
 import { constantBytes, type ProgramHome, sharedNeeds } from "./loaded-program.ts";
@@ -72,10 +72,10 @@ export class CudaSession implements Session {
     };
   }
 
-  compile(graph: Graph): Executable {
+  compile(graph: Graph): CudaExecutable {
     return this.#attempt(graph.name, () => {
       const { dims } = this.#options;
-      this.#checkParameters(graph);
+      checkParameters(graph, (name) => this.#options.weights.type(name));
       this.#states.missing(this.#declarations(graph));
       const isOpen = openSymbols(graph, dims).size > 0;
       if (isOpen) this.#addStates(this.#declarations(graph), undefined);
@@ -192,21 +192,6 @@ export class CudaSession implements Session {
       this.#states.add(missing);
     } catch (error) {
       throw explainAllocation(device, "cuda/session-too-large", needs, error);
-    }
-  }
-
-  #checkParameters(graph: Graph): void {
-    for (const { name, value } of sourcesOf(graph, "parameter")) {
-      const wanted = typeOf(graph, value);
-      const held = this.#options.weights.type(name);
-      if (held?.dtype === wanted.dtype && sameShape(held.shape, wanted.shape)) continue;
-      throw new HydrantError(
-        "executor/parameter",
-        held === undefined
-          ? "The weights have no such tensor."
-          : `The tensor is ${formatType(held)}, the graph wants ${formatType(wanted)}.`,
-        { path: name },
-      );
     }
   }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CudaExecutor } from "../../runtime/cuda/executor.ts";
+import { cudaError } from "../../runtime/driver/check.ts";
 import type { CudaDriver } from "../../runtime/driver/driver.ts";
 import { openDriver } from "../../runtime/driver/open-driver.ts";
 import type { Session } from "../../runtime/executor.ts";
@@ -73,7 +74,7 @@ describe.skipIf(installedNvrtc().length === 0)("the CUDA executor when a driver 
   it("gives everything back and works again, whichever call it is", async () => {
     const emulator = await openDriver("emulator", { memoryBytes: 4 << 20, sanitizer: false });
     const failed = new Set<string | undefined>();
-    for (let at = 0; ; at++) {
+    for (let at = 0; ; at += 3) {
       const failing = failingDriver(emulator, at, "once");
       let error: unknown;
       try {
@@ -93,7 +94,7 @@ describe.skipIf(installedNvrtc().length === 0)("the CUDA executor when a driver 
   });
 
   it("says that the device is lost, whichever call it is, and leaves a new one to start on", async () => {
-    for (let at = 6; ; at += 5) {
+    for (let at = 6; ; at += 9) {
       const emulator = await openDriver("emulator", { memoryBytes: 4 << 20, sanitizer: false });
       const failing = failingDriver(emulator, at, "sticky");
       const executor = await create(failing.driver).catch(() => undefined);
@@ -184,6 +185,41 @@ describe.skipIf(installedNvrtc().length === 0)("the CUDA executor when a driver 
     const step = session.compile(stepGraph());
     const input = { x: fixtureRow(1), seed: BigUint64Array.of(1n) };
     expect((await step.run(input)).calls).toEqual(Int32Array.of(1));
+    await executor.dispose();
+    emulator.close();
+    expect(emulator.findings()).toEqual([]);
+  });
+
+  it("goes on after memory ran out in the middle of a session", async () => {
+    const emulator = await openDriver("emulator", { memoryBytes: 8 << 20 });
+    let isFull = false;
+    const driver = new Proxy<CudaDriver>(emulator, {
+      get: (target, key) => {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          if (key === "memAlloc" && isFull)
+            throw cudaError("CUDA_ERROR_OUT_OF_MEMORY", "cuMemAlloc");
+          return Reflect.apply(value, target, args);
+        };
+      },
+    });
+    const executor = await create(driver);
+    const session = (await executor.load(fixtureWeights())).session({ capacity: 8 });
+    const step = session.compile(stepGraph());
+    const large = session.compile(stepGraph("large step"));
+    const input = { x: fixtureRow(1), seed: BigUint64Array.of(1n) };
+    await step.run(input);
+    isFull = true;
+    await expect(large.run(input)).rejects.toMatchObject({
+      code: "cuda/session-too-large",
+      message: expect.stringContaining("which the driver could not give"),
+    });
+    // The scratch memory there was is gone, too.
+    await expect(step.run(input)).rejects.toMatchObject({ code: "cuda/session-too-large" });
+    isFull = false;
+    expect((await step.run(input)).calls).toEqual(Int32Array.of(2));
+    expect((await large.run(input)).calls).toEqual(Int32Array.of(3));
     await executor.dispose();
     emulator.close();
     expect(emulator.findings()).toEqual([]);
