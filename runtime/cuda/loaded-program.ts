@@ -113,6 +113,35 @@ export class LoadedProgram {
     return ring.take(slot, fields);
   }
 
+  /**
+   * As `run`, but launch by launch with an event between each two.
+   * @returns milliseconds of every launch, by the device's clock.
+   */
+  async profile(inputs: Tensors): Promise<readonly number[]> {
+    const { device, ring, stream, enter } = this.#home;
+    const { driver } = device;
+    const bound = this.#bound;
+    invariant(bound !== undefined, "a program is prepared before it runs");
+    this.#writeInputs(inputs);
+    const slot = this.#publishes ? ring.claim(this.program.ring.slotBytes) : undefined;
+    const endHold = holdStream(driver, stream);
+    this.#queue([]);
+    const events = [undefined, ...bound.launches].map((launch) => {
+      if (launch !== undefined) driver.launch(launch, stream);
+      const event = driver.eventCreate({ timing: true });
+      driver.eventRecord(event, stream);
+      return event;
+    });
+    try {
+      await completion(driver, stream, enter, () => driver.streamQuery(stream));
+      if (slot !== undefined) ring.take(slot, this.program.ring.fields);
+      return events.slice(1).map((event, i) => driver.eventElapsed(events[i] ?? event, event));
+    } finally {
+      for (const event of events) device.release(() => driver.eventDestroy(event));
+      device.release(endHold);
+    }
+  }
+
   dispose(): void {
     this.#isDisposed = true;
     this.#unbind();
