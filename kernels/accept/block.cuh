@@ -29,7 +29,7 @@ DEVICE Scan block_scan(u64 x, u64 (&warps)[WARPS]) {
   if (threadIdx.x % 32 == 31) warps[warp] = inclusive;
   __syncthreads();
   Scan scan{inclusive - x, 0};
-#pragma unroll 8
+#pragma unroll 1
   for (int w = 0; w < WARPS; w++) {
     if (w < warp) scan.before += warps[w];
     scan.total += warps[w];

@@ -53,18 +53,18 @@ DEVICE int draw(const LogitsRow& row, const Candidate& first, const Sampling& sa
   const float largest = ranked_value(first.key);
   const Weights softmax(largest, sampling.temperature);
   Cut cut = no_cut();
-  const float top_k = sampling.top_k;
-  if (top_k >= 1.0f && top_k < static_cast<float>(Config::kVocabulary)) {
-    const u64 count = static_cast<u64>(top_k);
-    cut = find_cut<Config>(row, largest, cut, [](float) -> u64 { return 1; }, [&](u64) { return count; }, shared);
-  }
-  if (sampling.top_p < 1.0f) {
-    const double share = sampling.top_p;
+  // Twice the same search: by count, then by mass.
+#pragma unroll 1
+  for (int by_mass = 0; by_mass < 2; by_mass++) {
+    const bool is_on = by_mass ? sampling.top_p < 1.0f
+                               : sampling.top_k >= 1.0f && sampling.top_k < static_cast<float>(Config::kVocabulary);
+    if (!is_on) continue;
     cut = find_cut<Config>(
-        row, largest, cut, [&](float logit) { return softmax.weight(logit); },
+        row, largest, cut, [&](float logit) -> u64 { return by_mass ? softmax.weight(logit) : 1; },
         [&](u64 total) -> u64 {
-          const u64 mass = __double2ull_ru(share * static_cast<double>(total));
-          return mass < 1 ? 1 : mass < total ? mass : total;
+          if (!by_mass) return static_cast<u64>(sampling.top_k);
+          const double mass = ceil(static_cast<double>(sampling.top_p) * static_cast<double>(total));
+          return max(1ull, min(static_cast<u64>(mass), total));
         },
         shared);
   }

@@ -9,28 +9,28 @@ struct LogitsRow {
   const u32* seen;
   float penalty;
 
-  DEVICE float operator[](int id) const {
-    float logit = logits[id];
+  DEVICE float operator[](int id) const { return seen_as(id, logits[id]); }
+
+  DEVICE float seen_as(int id, float logit) const {
     if (seen != nullptr && (seen[id / 32] >> (id % 32) & 1u)) logit = logit < 0.0f ? logit * penalty : logit / penalty;
     return logit == logit ? logit : -__uint_as_float(0x7f800000u);
   }
 };
 
-// f(id, logit) for ids from, from + stride, … below `to`. Loads of four are under way together: one
-// block reads a row alone and has nothing else to hide their latency with.
+// f(id, logit) for ids from, from + stride, … below `to`. Loads run four ahead: one block reads a row
+// alone and has nothing else to hide their latency with.
 template <typename F>
 DEVICE void each_logit(const LogitsRow& row, int from, int to, int stride, F f) {
-  constexpr int kBatch = 4;
+  constexpr int kAhead = 4;
+  float queue[kAhead];
+#pragma unroll
+  for (int j = 0; j < kAhead; j++) queue[j] = from + j * stride < to ? row.logits[from + j * stride] : 0.0f;
 #pragma unroll 1
-  for (int first = from; first < to; first += kBatch * stride) {
-    float logits[kBatch];
+  for (int id = from; id < to; id += stride) {
+    const float logit = queue[0];
 #pragma unroll
-    for (int j = 0; j < kBatch; j++) {
-      if (first + j * stride < to) logits[j] = row[first + j * stride];
-    }
-#pragma unroll
-    for (int j = 0; j < kBatch; j++) {
-      if (first + j * stride < to) f(first + j * stride, logits[j]);
-    }
+    for (int j = 1; j < kAhead; j++) queue[j - 1] = queue[j];
+    if (id + kAhead * stride < to) queue[kAhead - 1] = row.logits[id + kAhead * stride];
+    f(id, row.seen_as(id, logit));
   }
 }

@@ -254,7 +254,7 @@ describe("the accept kernels' text", () => {
 if (installedNvrtc().length === 0) describe.skip(NO_NVRTC, () => it("accepts", () => {}));
 
 describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", async () => {
-  const lab = installedNvrtc().length === 0 ? undefined : await KernelLab.open();
+  const lab = installedNvrtc().length === 0 ? undefined : await KernelLab.open({ seed: 5 });
   afterAll(() => lab?.close());
 
   function run(of: Case) {
@@ -383,16 +383,72 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
     }
   });
 
+  it("has softmax weights right to 2e-9, and below 1 for all but the largest", () => {
+    if (lab === undefined) throw new Error(NO_NVRTC);
+    const random = new Random(11);
+    const count = 4096;
+    const bits = 46;
+    for (const [largest, temperature] of [
+      [17.25, 1],
+      [-3.1, 0.7],
+      [1e-3, 3],
+      [40, 1e-2],
+    ] as const) {
+      const logits = Float32Array.from({ length: count }, (_, i) =>
+        i < 64
+          ? largest - i * 2 ** -24 * Math.abs(largest)
+          : largest - temperature * 45 * random.next(),
+      );
+      const entry = new KernelEntry("accept");
+      const [from, out] = [
+        entry.buffer("logits", 0, "float", "read"),
+        entry.buffer("weights", 1, "u64", "write"),
+      ];
+      const [top, warmth] = [entry.f32("largest", largest), entry.f32("temperature", temperature)];
+      const call = entry.finish({
+        name: "softmax_weights",
+        comment: "Softmax weights alone.",
+        includes: ["kernels/accept/softmax.cuh"],
+        config: "",
+        body: `
+const int i = blockIdx.x * blockDim.x + threadIdx.x;
+static_assert(weight_bits(1 << 16) == ${bits} && weight_bits((1 << 16) + 1) == ${bits - 1}, "bits");
+${out}[i] = Softmax<${bits}>(${top}, ${warmth}).weight(${from}[i]);`,
+        threads: 256,
+        grid: [count / 256, 1, 1],
+        label: "weights",
+        traffic: { weightBytes: 0, readBytes: 0, writtenBytes: 0, flops: 0 },
+      });
+      const after = lab.run(
+        [call],
+        new Map<number, LabBuffer>([
+          [0, logits],
+          [1, { bytes: count * 8 }],
+        ]),
+      );
+      expect(lab.findings()).toEqual([]);
+      const weights = new BigUint64Array(after.get(1)?.buffer ?? []);
+      for (const [i, logit] of logits.entries()) {
+        const distance = Math.fround(largest) - logit;
+        const exact = Math.exp(-distance / Math.fround(temperature)) * 2 ** bits;
+        const weight = Number(weights[i]);
+        const isRight =
+          Math.abs(weight - exact) <= 2e-9 * exact + 0.5 && weight < 2 ** bits === distance > 0;
+        expect([i, weight, exact, isRight]).toEqual([i, weight, exact, true]);
+      }
+    }
+  });
+
   it("walks long paths", () => {
-    const counts = [1, 2, 3, 4, 5].map((seed) => reference(randomCase(seed, 40, 12)).count);
+    const counts = [1, 2, 3, 4, 5].map((seed) => reference(randomCase(seed, 40, 20)).count);
     expect(Math.max(...counts)).toBeGreaterThan(3);
-    for (const seed of [1, 2, 3, 4, 5]) check(randomCase(seed, 40, 12));
+    for (const seed of [1, 2, 3, 4, 5]) check(randomCase(seed, 40, 20));
   });
 
   it("goes on with the first of two children that hold the token", () => {
-    const row = Float32Array.of(0, 5, 1);
+    const row = Float32Array.from({ length: 20 }, (_, id) => (id === 1 ? 5 : 0));
     const of: Case = {
-      ...randomCase(1, 1, 3),
+      ...randomCase(1, 1, 20),
       logits: [row, row, row, row, row],
       tokens: Int32Array.of(0, 2, 1, 1, 1),
       parents: Int32Array.of(-1, 0, 0, 0, 3),
@@ -404,11 +460,11 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
   it("takes NaN for -Infinity and infinities for what they are", () => {
     const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
     const rows = [
-      Float32Array.of(nan, 1, nan, 1.5, -infinity, nan),
-      Float32Array.of(2, infinity, nan, infinity, 3, infinity),
-      Float32Array.of(-infinity, nan, -infinity, -1e38, nan, nan),
-      Float32Array.of(3e38, -3e38, 0, 3e38, -0, nan),
-    ];
+      [nan, 1, nan, 1.5, -infinity],
+      [2, infinity, nan, infinity, 3, infinity],
+      [-infinity, nan, -infinity, -1e38],
+      [3e38, -3e38, 0, 3e38, -0],
+    ].map((row) => Float32Array.from({ length: 20 }, (_, id) => row[id] ?? nan));
     for (const setting of [
       {},
       { temperature: 1 },
@@ -418,7 +474,7 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
     ]) {
       for (const seed of [0, 3]) {
         check({
-          ...randomCase(seed, 1, 6),
+          ...randomCase(seed, 1, 20),
           logits: rows,
           tokens: Int32Array.of(0, 1, 3, 5),
           parents: Int32Array.of(-1, 0, 0, 1),
@@ -481,11 +537,11 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
     { temperature: 1, posteriorThreshold: 0, posteriorAlpha: 0 },
   ])("accepts by the typical rule as the reference does with %o", (setting) => {
     for (const [seed, nodes, vocabulary] of [
-      [1, 40, 8],
+      [1, 40, 20],
       [2, 33, 1031],
       [3, 64, 20],
-      [4, 100, 5],
-      [5, 70, 30],
+      [4, 100, 20],
+      [5, 70, 20],
     ] as const) {
       check(randomCase(seed, nodes, vocabulary, { rule: "typical", settings: setting }));
     }
