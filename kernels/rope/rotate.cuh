@@ -7,9 +7,9 @@ struct Rotation {
   float sine;
 };
 
-// Turn by position · inverse_frequency radians. The product of an int and a float is exact in
-// double, and so whole turns are dropped without loss however long the context: what is left goes to
-// sincospif, which has no slow path. Right to 1e-7 + the position's share of 2^-53.
+// The turn by position · inverse_frequency radians, right to 2e-7. The product of an int and a float is
+// exact in double up to 2^29, so whole turns are dropped without loss however long the context: what is
+// left goes to sincospif, which has no slow path and no local memory.
 DEVICE Rotation rotation(int position, float inverse_frequency) {
   const double turns = static_cast<double>(position) * static_cast<double>(inverse_frequency) * 0.15915494309189535;
   const float half_turns = 2.0f * static_cast<float>(turns - rint(turns));
