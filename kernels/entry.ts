@@ -51,6 +51,11 @@ export interface EntryText {
   /** Second argument of __launch_bounds__. */
   readonly minBlocks?: number;
   readonly sharedBytes?: number;
+  /**
+   * Says that what the kernel writes through one parameter it reads through no other, at least not
+   * in another thread: loads may then run ahead of stores.
+   */
+  readonly restrict?: boolean;
   readonly grid: readonly [x: number, y: number, z: number];
   readonly label: string;
   readonly traffic: Traffic;
@@ -129,6 +134,9 @@ export class KernelEntry {
     const includes = new Set(["prelude/all.cuh", ...this.#includes, ...text.includes]);
     const body = [...this.#definitions, ...text.body.trim().split("\n")];
     const bounds = text.minBlocks === undefined ? "" : `, ${text.minBlocks}`;
+    const parameters = this.#declarations.map((declaration) =>
+      text.restrict ? declaration.replace("* ", "* __restrict__ ") : declaration,
+    );
     const source = (entry: string): string =>
       [
         ...text.comment.split("\n").map((line) => `// ${line}`.trimEnd()),
@@ -137,7 +145,7 @@ export class KernelEntry {
         text.config.trim(),
         "",
         `extern "C" __global__ void __launch_bounds__(${text.threads}${bounds})`,
-        `${entry}(${this.#declarations.join(", ")}) {`,
+        `${entry}(${parameters.join(", ")}) {`,
         ...body.map((line) => (line === "" ? "" : `  ${line}`)),
         "}",
         "",

@@ -14,13 +14,15 @@ export interface LinearConfig {
   readonly warpsK: number;
   readonly stages: number;
   readonly threads: number;
+  /** Blocks that a multiprocessor holds: what registers and shared memory are cut for. */
+  readonly resident: number;
   readonly sharedBytes: number;
 }
 
 /** Inputs of a step of the ring, and bytes of a row in it: kChunkInputs and kRowBytes in tensor-cores.cuh. */
 const chunkInputs = 64;
 const rowBytes = 2 * chunkInputs + 16;
-const maxStages = 8;
+const maxStages = 6;
 /** Of a block's shared memory: scales, what is static, and the system's 1 KB. */
 const reservedBytes = 3 * 1024;
 
@@ -96,7 +98,9 @@ function configureTensorCores(shape: LinearShape, rows: number, target: Target):
   const limit = sharedPerMultiprocessor(target.capability) - reservedBytes;
   for (let rowTile = wanted; ; rowTile /= 2) {
     const config = tensorCoreConfig(shape, rows, rowTile, target);
-    if (config.sharedBytes <= limit || rowTile === 8) return config;
+    // Registers of 128 rows are enough for eight warps.
+    const fits = config.sharedBytes <= limit && config.threads <= (rowTile > 64 ? 256 : 512);
+    if (fits || rowTile === 8) return config;
   }
 }
 
@@ -113,10 +117,10 @@ function tensorCoreConfig(
   const rowTiles = rowTileBucket(rows, rowTile);
   const wide = cutWide(beside, outputs, rowTile, Math.min(tiles, widestBlock(shape, outputs)));
   const wideBlocks = Math.ceil(tiles / wide.blockTiles) * rowTiles;
-  // Wide blocks sum all parts themselves where there are blocks for all multiprocessors. Otherwise
+  // Wide blocks sum all parts themselves where nearly all multiprocessors get one. Otherwise
   // few rows take narrow blocks, whose groups of warps take a part each and meet in shared memory,
   // if that makes enough of them; if not, each part is a block's and the last one adds them up.
-  const walks = parts === 1 || wideBlocks >= target.multiprocessors;
+  const walks = parts === 1 || wideBlocks >= 0.9 * target.multiprocessors;
   const narrow =
     !walks &&
     rowTile <= 16 &&
@@ -128,12 +132,17 @@ function tensorCoreConfig(
   const threads = 32 * cut.warpsOutputs * cut.warpsRows * cut.warpsK;
   const blockM = (beside * outputs * cut.blockTiles) / 16;
   const stageBytes = cut.warpsK * (blockM * 4 * 512 + rowTile * rowBytes);
-  // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on.
+  // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on. A ring of two
+  // stages would stand still while one is multiplied: fewer blocks are better than that.
   const most = rowTile > 64 ? 1 : rowTile > 32 || threads > 160 ? 2 : 3;
-  const resident = Math.min(Math.ceil(blocks / target.multiprocessors), most);
-  const budget = sharedPerMultiprocessor(target.capability) / resident - reservedBytes;
+  const room = (resident: number): number =>
+    Math.floor(
+      (sharedPerMultiprocessor(target.capability) / resident - reservedBytes) / stageBytes,
+    );
+  let resident = Math.min(Math.ceil(blocks / target.multiprocessors), most);
+  while (resident > 1 && room(resident) < 3) resident--;
   const chunks = Math.ceil(shape.inputs / chunkInputs / (cut.warpsK * split));
-  const stages = Math.max(2, Math.min(maxStages, Math.floor(budget / stageBytes), chunks + 1));
+  const stages = Math.max(2, Math.min(maxStages, room(resident), chunks + 1));
   const tileBytes = 4 * cut.warpsK * beside * rowTile * (outputs + 4) * cut.blockTiles;
   return {
     ...cut,
@@ -143,6 +152,7 @@ function tensorCoreConfig(
     split,
     stages,
     threads,
+    resident,
     sharedBytes: Math.max(stages * stageBytes, tileBytes),
   };
 }
@@ -218,6 +228,7 @@ function configureCudaCores(shape: LinearShape, rows: number): LinearConfig {
     warpsK,
     stages: 1,
     threads: 32 * warpsK,
+    resident: 4,
     sharedBytes: 4 * warpsK * beside * rowTile * (outputs + 4),
   };
 }

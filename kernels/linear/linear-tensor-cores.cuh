@@ -50,26 +50,37 @@ DEVICE bool sum_splits(const TensorCores<Config>& loop, float* workspace, int* c
   __syncthreads();
   if (arrived != Config::kSplit - 1) return false;
   __threadfence();
+  // As many loads at a time as 64 registers hold: each batch waits for L2 once.
+  constexpr int kBatch = Shape::kM * Config::kSplit >= 16 ? 1 : 16 / (Shape::kM * Config::kSplit);
 #pragma unroll
-  for (int n = 0; n < Shape::kN; n++) {
-    if (loop.row_of(n) < loop.place.rows) {
+  for (int first = 0; first < Shape::kN; first += kBatch) {
+    constexpr int kFragmentsAtOnce = kBatch * Shape::kM;
+    float4 parts[kFragmentsAtOnce][Config::kSplit];
 #pragma unroll
-      for (int m = 0; m < Shape::kM; m++) {
-        float4 parts[Config::kSplit];
+    for (int i = 0; i < kFragmentsAtOnce; i++) {
+      const int n = first + i / Shape::kM;
+      if (n < Shape::kN && loop.row_of(n) < loop.place.rows) {
 #pragma unroll
-        for (int split = 0; split < Config::kSplit; split++) parts[split] = __ldcg(fragment(split, m, n));
-        float4 sum = parts[0];
+        for (int split = 0; split < Config::kSplit; split++) parts[i][split] = __ldcg(fragment(split, i % Shape::kM, n));
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kFragmentsAtOnce; i++) {
+      const int n = first + i / Shape::kM;
+      if (n < Shape::kN && loop.row_of(n) < loop.place.rows) {
+        float4 sum = parts[i][0];
 #pragma unroll
         for (int split = 1; split < Config::kSplit; split++) {
-          sum.x += parts[split].x;
-          sum.y += parts[split].y;
-          sum.z += parts[split].z;
-          sum.w += parts[split].w;
+          sum.x += parts[i][split].x;
+          sum.y += parts[i][split].y;
+          sum.z += parts[i][split].z;
+          sum.w += parts[i][split].w;
         }
-        sums[m][n][0] = sum.x;
-        sums[m][n][1] = sum.y;
-        sums[m][n][2] = sum.z;
-        sums[m][n][3] = sum.w;
+        float (&to)[4] = sums[i % Shape::kM][n];
+        to[0] = sum.x;
+        to[1] = sum.y;
+        to[2] = sum.z;
+        to[3] = sum.w;
       }
     }
   }

@@ -76,7 +76,10 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
         `linear_${loop.replace("-", "_")}<Config>(${args.join(", ")}, bias_of, epilogue);`,
       ].join("\n"),
       threads: config.threads,
+      minBlocks: config.resident,
       sharedBytes: config.sharedBytes + scaleBytes(op, config),
+      // An epilogue's loads would otherwise wait for its stores, output by output.
+      restrict: true,
       grid: [rowTiles, config.split, gridTiles],
       label: op.label,
       traffic: {
