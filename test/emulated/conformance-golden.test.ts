@@ -1,0 +1,7 @@
+import { describe } from "vitest";
+import { goldenTraces } from "../conformance/golden-traces.ts";
+import { emulatedExecutor, onTheEmulator, withoutNvrtc } from "./emulated-executor.ts";
+
+describe.skipIf(withoutNvrtc)(onTheEmulator, { timeout: 240_000 }, () => {
+  goldenTraces(() => emulatedExecutor("f32"), { runs: 1 });
+});
