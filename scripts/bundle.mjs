@@ -94,7 +94,7 @@ expect.getState = () => getState(expect);
 expect.setState = (state) => setState(state, expect);
 globalThis[GLOBAL_EXPECT] = expect;
 expect.setState({ assertionCalls: 0, isExpectingAssertions: false });
-expect.extend(customMatchers);
+chai.expect.extend(expect, customMatchers);
 `,
   );
 

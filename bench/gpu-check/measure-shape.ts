@@ -1,6 +1,6 @@
 import { Decoder, type StepInputs } from "../../runtime/decoder.ts";
-import type { LoadedWeights } from "../../runtime/executor.ts";
-import type { CudaExecutor } from "../../runtime/cuda/executor.ts";
+import type { CudaExecutor, CudaWeights } from "../../runtime/cuda/executor.ts";
+import type { LaunchTime } from "../../runtime/cuda/executable.ts";
 import { createCudaExecutor, programCompiler } from "../../src/api/compile-program.ts";
 import { describeSynthetic } from "../../src/api/synthetic-model.ts";
 import { weightGraphs } from "../../src/api/weight-graphs.ts";
@@ -15,17 +15,40 @@ import { syntheticWeights } from "../../src/weights/synthetic.ts";
 import { spread } from "../decode/statistics.ts";
 import type { PartContext } from "./part.ts";
 
-/** Tokens before the steps that are timed. */
-const contexts = [512, 2048] as const;
-const contextLength = 3072;
-const prefillRows = 512;
-const warmUp = 4;
-const steps = 24;
+interface Extent {
+  /** Tokens before the steps that are timed. */
+  readonly contexts: readonly number[];
+  readonly contextLength: number;
+  readonly prefillRows: number;
+  /** Steps before those that are timed, and the timed ones. */
+  readonly warmUp: number;
+  readonly steps: number;
+  /** Runs timed launch by launch. */
+  readonly profiles: number;
+}
+
+const full: Extent = {
+  contexts: [512, 2048],
+  contextLength: 3072,
+  prefillRows: 512,
+  warmUp: 4,
+  steps: 24,
+  profiles: 5,
+};
+const small: Extent = {
+  contexts: [12],
+  contextLength: 128,
+  prefillRows: 16,
+  warmUp: 0,
+  steps: 1,
+  profiles: 1,
+};
 
 interface Loaded {
   readonly part: PartContext;
+  readonly extent: Extent;
   readonly executor: CudaExecutor;
-  readonly weights: LoadedWeights;
+  readonly weights: CudaWeights;
   readonly base: BaseModel;
 }
 
@@ -44,7 +67,7 @@ export async function measureShape(part: PartContext, shape: string): Promise<vo
   const weights = await executor.load(syntheticWeights(weightGraphs(base, hydra)));
   part.note("weights made on the device, seconds", (performance.now() - begin) / 1000);
   part.note("weights, GB", weights.byteLength / 1e9);
-  const loaded: Loaded = { part, executor, weights, base };
+  const loaded: Loaded = { part, extent: part.small ? small : full, executor, weights, base };
   const tree = namedTree("mc_sim_7b_63");
   await measureDecoder(loaded, "plain", noDrafter(), [{ name: "plain step", tree: rootOnly }]);
   await measureDecoder(loaded, "hydra++", hydra, [
@@ -60,22 +83,22 @@ export async function measureShape(part: PartContext, shape: string): Promise<vo
 }
 
 async function measureDecoder(
-  { part, executor, weights, base }: Loaded,
+  { part, extent, executor, weights, base }: Loaded,
   name: string,
   drafter: Drafter,
   timed: readonly { readonly name: string; readonly tree: TreeTopology }[],
 ): Promise<void> {
+  const { contexts, contextLength, prefillRows, profiles } = extent;
   const capacity = contextLength + 64;
-  const makeDecoder = () =>
-    new Decoder(
-      weights.session({ capacity }),
-      {
-        prefill: buildPrefill(base, drafter),
-        step: (tree) => buildStep(base, drafter, tree),
-      },
-      { contextLength, prefillRows },
-    );
-  const decoder = makeDecoder();
+  const session = weights.session({ capacity });
+  const decoder = new Decoder(
+    session,
+    {
+      prefill: buildPrefill(base, drafter),
+      step: (tree) => buildStep(base, drafter, tree),
+    },
+    { contextLength, prefillRows },
+  );
   const inputs = stepInputs({});
   const longest = contexts.at(-1) ?? 0;
   const first = performance.now();
@@ -94,7 +117,7 @@ async function measureDecoder(
     // Sharing no token with the text before, so that the context is as long as it says.
     await decoder.start(promptOf(base, length, 10 + length), inputs);
     for (const { name: what, tree } of timed) {
-      const ms = await timeSteps(decoder, tree, inputs);
+      const ms = await timeSteps(decoder, tree, inputs, extent);
       part.figure(`${what} at ${length}`, "ms", ms);
       if (tree.size === 1) plainAt.set(length, spread(ms).median);
       if (tree.size > 1) {
@@ -102,6 +125,7 @@ async function measureDecoder(
           decoder,
           tree,
           stepInputs({ temperature: 0.8, topP: 0.95 }),
+          extent,
         );
         part.figure(`${what} at ${length}, sampled`, "ms", sampled);
       }
@@ -116,16 +140,67 @@ async function measureDecoder(
     const bytes = program.launches.reduce((sum, { traffic }) => sum + traffic.weightBytes, 0);
     part.note(`${what}: launches`, program.launches.length);
     part.note(`${what}: weights read, GB`, bytes / 1e9);
-    const ms = tree.size === 1 ? plainAt.get(contexts[0]) : undefined;
+    const ms = tree.size === 1 ? plainAt.get(contexts[0] ?? 0) : undefined;
     if (ms !== undefined) part.note(`${what}: weights read, GB/s`, bytes / ms / 1e6);
+    // Last, as it moves the session on without the decoder's knowing.
+    const executable = session.compile(buildStep(base, drafter, tree));
+    const rounds: (readonly LaunchTime[])[] = [];
+    for (let round = 0; round < profiles; round++)
+      rounds.push(
+        await executable.profile({
+          sampling: inputs.sampling,
+          seed: BigUint64Array.of(inputs.seed),
+        }),
+      );
+    executable.dispose();
+    reportLaunches(part, what, rounds);
   }
   decoder.dispose();
+}
+
+/** Where a step's time goes: by family of kernels, and the kernels that take most of it. */
+function reportLaunches(
+  part: PartContext,
+  what: string,
+  rounds: readonly (readonly LaunchTime[])[],
+): void {
+  const sums = (of: (launch: LaunchTime) => boolean) =>
+    rounds.map((launches) => launches.filter(of).reduce((sum, { ms }) => sum + ms, 0));
+  const [launches = []] = rounds;
+  part.figure(
+    `${what}: all launches, one by one`,
+    "ms",
+    sums(() => true),
+  );
+  for (const family of new Set(launches.map((launch) => launch.family)))
+    part.figure(
+      `${what}: ${family}`,
+      "ms",
+      sums((launch) => launch.family === family),
+    );
+  const kernels = [...new Set(launches.map(({ kernel }) => kernel))].map((kernel) => {
+    const own = launches.filter((launch) => launch.kernel === kernel);
+    const bytes = own.reduce(
+      (sum, { traffic: { weightBytes, readBytes, writtenBytes } }) =>
+        sum + weightBytes + readBytes + writtenBytes,
+      0,
+    );
+    const ms = spread(sums((launch) => launch.kernel === kernel)).median;
+    return {
+      kernel,
+      ms,
+      text: `${ms.toFixed(4)} ms, ${own.length} launches, ${(bytes / ms / 1e6).toFixed(0)} GB/s`,
+    };
+  });
+  for (const { kernel, text } of kernels.sort((a, b) => b.ms - a.ms).slice(0, 12))
+    part.note(`${what}: ${kernel}`, text);
 }
 
 async function timeSteps(
   decoder: Decoder,
   tree: TreeTopology,
   inputs: StepInputs,
+  { warmUp, steps }: Extent,
 ): Promise<number[]> {
   const times: number[] = [];
   for (let step = 0; step < warmUp + steps; step++) {

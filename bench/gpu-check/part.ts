@@ -19,7 +19,7 @@ export interface Figure extends Spread {
 /** A part of the check: a process of its own. */
 export type PartRun = (part: PartContext) => Promise<void>;
 
-const longestMessage = 600;
+const longestMessage = 1200;
 
 /** What a part is given and reports to. */
 export class PartContext {

@@ -56,6 +56,13 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/bandwidth.ts"),
   },
   {
+    name: "demo-steps",
+    about: "step times of a model so small that launches are all of them",
+    limit: 40,
+    needsGpu: true,
+    load: () => import("./parts/demo-steps.ts"),
+  },
+  {
     name: "vicuna-7b",
     about: "load, prefill and step times, plain and Hydra++, and where a step's time goes",
     limit: 75,

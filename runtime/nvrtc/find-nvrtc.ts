@@ -77,7 +77,12 @@ function searchPath(env: NodeJS.ProcessEnv): [NvrtcOrigin, string[]][] {
   const toolkits = [...cuda, ...childrenOf("/usr/local", /^cuda/), "/opt/cuda"];
   const pythons = [env.VIRTUAL_ENV, env.CONDA_PREFIX, join(homedir(), ".local")]
     .filter((path) => path !== undefined && path !== "")
-    .concat("/usr/local", "/usr", childrenOf(join(homedir(), ".pyenv", "versions"), /./));
+    .concat(
+      pythonPrefixes(env),
+      "/usr/local",
+      "/usr",
+      childrenOf(join(homedir(), ".pyenv", "versions"), /./),
+    );
   const sitePackages = pythons
     .flatMap((prefix) => [...childrenOf(join(prefix ?? "", "lib"), /^python3/)])
     .flatMap((python) => [join(python, "site-packages"), join(python, "dist-packages")]);
@@ -89,6 +94,13 @@ function searchPath(env: NodeJS.ProcessEnv): [NvrtcOrigin, string[]][] {
     ["cache", cached.flatMap(wheelFolders)],
   ];
 }
+
+/** Environments whose interpreter is on PATH without their being activated. */
+const pythonPrefixes = (env: NodeJS.ProcessEnv): string[] =>
+  (env.PATH ?? "")
+    .split(":")
+    .filter((folder) => folder !== "" && existsSync(join(folder, "python3")))
+    .map((folder) => dirname(folder));
 
 const targetFolders = (toolkit: string): string[] =>
   childrenOf(join(toolkit, "targets"), /-linux$/).map((target) => join(target, "lib"));

@@ -64,6 +64,12 @@ describe("finding NVRTC", () => {
     expect(find({ maxMajor: 12 }).map(({ version }) => version.major)).toEqual([12, 12, 11]);
   });
 
+  it("looks beside the Python on PATH, without its environment being activated", () => {
+    put("venv", "bin", "python3");
+    const found = findNvrtc({ env: { PATH: `/nowhere:${join(root, "venv", "bin")}` } });
+    expect(found.filter(({ path }) => path.startsWith(join(root, "venv")))).toHaveLength(2);
+  });
+
   it("takes HYDRANT_NVRTC alone, be it a file or a folder", () => {
     const folder = join(root, "toolkit/lib64");
     for (const HYDRANT_NVRTC of [folder, join(folder, "libnvrtc.so")]) {

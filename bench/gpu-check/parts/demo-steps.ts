@@ -1,0 +1,4 @@
+import { measureShape } from "../measure-shape.ts";
+import type { PartContext } from "../part.ts";
+
+export const run = (part: PartContext): Promise<void> => measureShape(part, "demo");
