@@ -1,52 +1,103 @@
-import type { Graph, Node, ValueId } from "../src/ir/graph.ts";
+import type { Graph, Node, Source, ValueId } from "../src/ir/graph.ts";
 import { writesFirstOperand } from "../src/ir/op.ts";
 import { elementCount } from "../src/ir/shape.ts";
 import type { FusedGraph, Group } from "./fused-graph.ts";
 
-/** Who makes and who uses each value, and when: what every fusion has to know. */
-export class Analysis {
-  readonly graph: Graph;
-  readonly #makers = new Map<ValueId, Node>();
-  readonly #users = new Map<ValueId, Node[]>();
-  readonly #indices = new Map<Node, number>();
-  readonly #groups = new Map<Node, Group>();
+/** What a graph alone decides. */
+class GraphFacts {
+  readonly makers = new Map<ValueId, Node>();
+  readonly users = new Map<ValueId, Node[]>();
+  readonly indices = new Map<Node, number>();
+  readonly sources = new Map<ValueId, Source>();
   /** Values that leave the graph: outputs and state updates. */
-  readonly #kept: ReadonlySet<ValueId>;
-  readonly #ready = new Map<ValueId, number>();
+  readonly kept: ReadonlySet<ValueId>;
 
-  constructor({ graph, groups }: FusedGraph) {
-    this.graph = graph;
+  constructor(graph: Graph) {
+    for (const source of graph.sources) this.sources.set(source.value, source);
     for (const [index, node] of graph.nodes.entries()) {
-      this.#indices.set(node, index);
-      for (const result of node.results) this.#makers.set(result, node);
-      for (const operand of node.operands)
-        this.#users.set(operand, [...(this.#users.get(operand) ?? []), node]);
+      this.indices.set(node, index);
+      for (const result of node.results) this.makers.set(result, node);
+      for (const operand of node.operands) {
+        const users = this.users.get(operand);
+        if (users === undefined) this.users.set(operand, [node]);
+        else users.push(node);
+      }
     }
-    for (const group of groups) for (const node of group.nodes) this.#groups.set(node, group);
-    this.#kept = new Set([
+    this.kept = new Set([
       ...graph.outputs.map(({ value }) => value),
       ...graph.updates.map(({ value }) => value),
     ]);
   }
+}
+
+/** Graphs do not change: every pass over one asks the same. */
+const factsOf = new WeakMap<Graph, GraphFacts>();
+
+/**
+ * Who makes and who uses each value, and when: what every fusion has to know. Passes change the
+ * groups through `replace` and hand on `fused()`.
+ */
+export class Analysis {
+  readonly graph: Graph;
+  readonly #facts: GraphFacts;
+  readonly #groups: Set<Group>;
+  readonly #groupOf = new Map<Node, Group>();
+  readonly #ready = new Map<ValueId, number>();
+
+  constructor({ graph, groups }: FusedGraph) {
+    this.graph = graph;
+    this.#facts = factsOf.get(graph) ?? new GraphFacts(graph);
+    factsOf.set(graph, this.#facts);
+    this.#groups = new Set(groups);
+    for (const group of groups) for (const node of group.nodes) this.#groupOf.set(node, group);
+  }
+
+  /** The groups now, in order of position. */
+  get groups(): readonly Group[] {
+    return [...this.#groups].sort((a, b) => a.position - b.position);
+  }
+
+  fused(): FusedGraph {
+    return { graph: this.graph, groups: this.groups };
+  }
+
+  /** Puts one group in the place of others. */
+  replace(replaced: readonly Group[], by: Group): void {
+    for (const group of replaced) {
+      this.#groups.delete(group);
+      for (const node of group.nodes) this.#groupOf.delete(node);
+    }
+    this.#groups.add(by);
+    for (const node of by.nodes) this.#groupOf.set(node, by);
+    this.#ready.clear();
+  }
+
+  has(group: Group): boolean {
+    return this.#groups.has(group);
+  }
 
   maker(value: ValueId): Node | undefined {
-    return this.#makers.get(value);
+    return this.#facts.makers.get(value);
+  }
+
+  source(value: ValueId): Source | undefined {
+    return this.#facts.sources.get(value);
   }
 
   users(value: ValueId): readonly Node[] {
-    return this.#users.get(value) ?? [];
+    return this.#facts.users.get(value) ?? [];
   }
 
   index(node: Node): number {
-    return this.#indices.get(node) ?? -1;
+    return this.#facts.indices.get(node) ?? -1;
   }
 
   groupOf(node: Node | undefined): Group | undefined {
-    return node && this.#groups.get(node);
+    return node && this.#groupOf.get(node);
   }
 
   isKept(value: ValueId): boolean {
-    return this.#kept.has(value);
+    return this.#facts.kept.has(value);
   }
 
   /** Whether anything outside of `nodes` uses the value. */
@@ -58,7 +109,7 @@ export class Analysis {
   readyAt(value: ValueId): number {
     const known = this.#ready.get(value);
     if (known !== undefined) return known;
-    const maker = this.#makers.get(value);
+    const maker = this.maker(value);
     const group = this.groupOf(maker);
     const ready =
       maker === undefined
@@ -71,7 +122,7 @@ export class Analysis {
 
   /** The value behind reshapes: same memory, other shape. */
   origin(value: ValueId): ValueId {
-    const maker = this.#makers.get(value);
+    const maker = this.maker(value);
     return maker?.op === "reshape" && this.groupOf(maker) === undefined
       ? this.origin(maker.operands[0] ?? value)
       : value;
@@ -92,17 +143,6 @@ export class Analysis {
   elements(value: ValueId): number {
     return elementCount(this.graph.types[value]?.shape ?? []);
   }
-}
-
-/** The groups with some replaced by one, in order of position. */
-export function replaceGroups(
-  groups: readonly Group[],
-  replaced: readonly Group[],
-  by: Group,
-): readonly Group[] {
-  return [...groups.filter((group) => !replaced.includes(group)), by].sort(
-    (a, b) => a.position - b.position,
-  );
 }
 
 /** Nodes in execution order. */

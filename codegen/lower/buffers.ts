@@ -1,7 +1,7 @@
 import type { Allocator } from "../../kernels/entry.ts";
 import { byteSize, isFloat } from "../../src/ir/dtype.ts";
 import { encodeFloats } from "../../src/ir/float-formats.ts";
-import type { Graph, Node, ValueId } from "../../src/ir/graph.ts";
+import type { Graph, Node, Source, ValueId } from "../../src/ir/graph.ts";
 import type { Buffer, BufferId } from "../../src/ir/program.ts";
 import { bindShape, elementCount, type TensorType } from "../../src/ir/shape.ts";
 import { weightBytes } from "../../src/ir/weight-layout.ts";
@@ -13,16 +13,19 @@ const unplaced = -1;
 export class Buffers {
   readonly all: Buffer[] = [];
   readonly #graph: Graph;
+  readonly #sources: ReadonlyMap<ValueId, Source>;
+  readonly #constants = new Map<Node, BufferId>();
   readonly #named = new Map<string, BufferId>();
   #counters: BufferId | undefined;
 
   constructor(graph: Graph) {
     this.#graph = graph;
+    this.#sources = new Map(graph.sources.map((source) => [source.value, source]));
   }
 
   /** A source of the graph. */
   source(value: ValueId): BufferId | undefined {
-    const source = this.#graph.sources.find((one) => one.value === value);
+    const source = this.#sources.get(value);
     if (source === undefined) return undefined;
     const { kind, name } = source;
     const type = this.typeOf(value);
@@ -41,15 +44,19 @@ export class Buffers {
 
   /** A constant node's data. */
   constant(node: Extract<Node, { op: "constant" }>): BufferId {
+    const known = this.#constants.get(node);
+    if (known !== undefined) return known;
     const type = this.typeOf(node.results[0] ?? -1);
     const data = constantBytes(node, type);
-    return this.#once(`constant ${type.dtype} ${node.attributes.data.join()}`, {
+    const id = this.#add({
       dtype: type.dtype,
       elements: elementCount(type.shape),
       bytes: data.byteLength,
       storage: { kind: "constant", data },
       label: node.label ?? "constant",
     });
+    this.#constants.set(node, id);
+    return id;
   }
 
   /** A state the graph does not name. */

@@ -192,7 +192,7 @@ function uniform(node: Node, dtype: DType): string | undefined {
  * apart from the names in kernel bodies.
  */
 function parameterName(context: LoweringContext, value: ValueId): string {
-  const source = context.analysis.graph.sources.find((one) => one.value === value);
+  const source = context.analysis.source(value);
   // Layers differ in their numbers only: names without them keep their kernels equal.
   const name = source?.name ?? context.analysis.maker(value)?.op ?? "value";
   const part = name.split(".").findLast((piece) => /^[a-z]\w*$/i.test(piece)) ?? "value";

@@ -1,5 +1,5 @@
 import type { Node } from "../../src/ir/graph.ts";
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph, Group, GroupKind } from "../fused-graph.ts";
 
 /** Element-wise ops a kernel can do to its result before storing it. */
@@ -16,17 +16,15 @@ const epilogues: Partial<Record<GroupKind, ReadonlySet<Node["op"]>>> = {
  * runs.
  */
 export function fuseEpilogues(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
+  const analysis = new Analysis(fused);
   for (const group of fused.groups) {
     const allowed = epilogues[group.kind];
     if (allowed === undefined) continue;
-    const analysis = new Analysis({ graph, groups });
     const members = fusable(analysis, group, allowed);
     if (members.size === group.nodes.length) continue;
-    groups = replaceGroups(groups, [group], { ...group, nodes: inOrder(analysis, members) });
+    analysis.replace([group], { ...group, nodes: inOrder(analysis, members) });
   }
-  return { graph, groups };
+  return analysis.fused();
 }
 
 function fusable(
@@ -37,20 +35,26 @@ function fusable(
   const members = new Set(group.nodes);
   const inside = new Set(group.nodes.flatMap(({ results }) => results));
   const size = analysis.elements(group.nodes[0]?.results[0] ?? -1);
-  for (const node of analysis.graph.nodes) {
-    if (!allowed.has(node.op) || analysis.groupOf(node) !== undefined) continue;
-    const [result = -1] = node.results;
-    const fits =
-      analysis.elements(result) === size &&
-      node.operands.some((operand) => inside.has(operand)) &&
-      node.operands.every((operand) =>
-        inside.has(operand)
-          ? analysis.elements(operand) === size
-          : analysis.readyAt(operand) < group.position,
-      );
-    if (!fits) continue;
-    members.add(node);
-    inside.add(result);
+  // Users of what is inside come later in the graph: one pass in order finds them all.
+  const pending = group.nodes.flatMap(({ results }) => results);
+  for (const value of pending) {
+    for (const node of analysis.users(value)) {
+      if (members.has(node) || !allowed.has(node.op) || analysis.groupOf(node) !== undefined)
+        continue;
+      const [result = -1] = node.results;
+      const fits =
+        analysis.elements(result) === size &&
+        node.operands.every((operand) =>
+          inside.has(operand)
+            ? analysis.elements(operand) === size
+            : analysis.readyAt(operand) < group.position,
+        );
+      if (!fits) continue;
+      members.add(node);
+      inside.add(result);
+      // Those that had to wait for this one are looked at again through it.
+      pending.push(result);
+    }
   }
   return members;
 }

@@ -1,26 +1,24 @@
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph } from "../fused-graph.ts";
 
 /** Tokens that are embedded and also written down (the history) are written by the embedding. */
 export function fuseHistory(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
+  const analysis = new Analysis(fused);
   for (const group of fused.groups) {
     const [write] = group.nodes;
     if (write?.op !== "cache_write") continue;
-    const analysis = new Analysis({ graph, groups });
     const [cache = -1, tokens = -1, start = -1] = write.operands;
-    const host = groups.find(
+    const host = analysis.groups.find(
       ({ kind, nodes }) => kind === "embedding" && nodes[0]?.operands[1] === tokens,
     );
-    if (host === undefined || graph.types[cache]?.dtype !== "i32") continue;
+    if (host === undefined || fused.graph.types[cache]?.dtype !== "i32") continue;
     const runs =
       analysis.readyAt(start) < host.position && analysis.mayWriteAt(cache, write, host.position);
     if (!runs) continue;
-    groups = replaceGroups(groups, [group, host], {
+    analysis.replace([group, host], {
       ...host,
       nodes: inOrder(analysis, [...host.nodes, write]),
     });
   }
-  return { graph, groups };
+  return analysis.fused();
 }

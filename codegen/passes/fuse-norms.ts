@@ -1,5 +1,5 @@
 import type { Node, ValueId } from "../../src/ir/graph.ts";
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph, Group } from "../fused-graph.ts";
 
 /** A norm taken apart: its producer stores x·w and sums of squares, the products scale by row. */
@@ -15,22 +15,20 @@ export interface SplitNorm {
  * their sums. Only where x·w has the exponents of f32: f16 could overflow before it is scaled.
  */
 export function fuseNorms(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
+  const analysis = new Analysis(fused);
   for (const group of fused.groups) {
     if (group.kind !== "rms_norm") continue;
-    const analysis = new Analysis({ graph, groups });
     const split = splitNorm(group.nodes);
     const [x = -1] = split?.norm.operands ?? [];
     const producer = analysis.groupOf(analysis.maker(x));
     if (split === undefined || producer === undefined) continue;
     if (!canProduce(analysis, producer, split) || !onlyProducts(analysis, group, split)) continue;
-    groups = replaceGroups(groups, [producer, group], {
+    analysis.replace([producer, group], {
       ...producer,
       nodes: inOrder(analysis, [...producer.nodes, ...group.nodes]),
     });
   }
-  return { graph, groups };
+  return analysis.fused();
 }
 
 /** The norm at the end of a group, if there is one. */

@@ -1,6 +1,6 @@
 import { canFuseRope } from "../../kernels/linear/linear.ts";
 import type { Node, ValueId } from "../../src/ir/graph.ts";
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph, Group } from "../fused-graph.ts";
 
 /** A projection with what turns its result into queries, cached keys or cached values. */
@@ -19,12 +19,10 @@ export interface RopeRole {
  * and stores keys and values in their cache slots: q, k and v never exist before they are rotated.
  */
 export function fuseRopeCache(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
+  const analysis = new Analysis(fused);
   const taken = new Set<Node>();
-  for (const anchor of graph.nodes) {
+  for (const anchor of fused.graph.nodes) {
     if (anchor.op !== "linear" || taken.has(anchor)) continue;
-    const analysis = new Analysis({ graph, groups });
     const roles = siblings(analysis, anchor)
       .filter((linear) => !taken.has(linear))
       .flatMap((linear) => roleOf(analysis, linear) ?? []);
@@ -34,11 +32,14 @@ export function fuseRopeCache(fused: FusedGraph): FusedGraph {
     const position = Math.max(...merged.map(({ linear }) => analysis.index(linear)));
     if (!canRun(analysis, merged, position)) continue;
     for (const node of members) taken.add(node);
-    const replaced = groups.filter((group) => group.nodes.some((node) => members.has(node)));
-    const group: Group = { kind: "rope_linear", nodes: inOrder(analysis, members), position };
-    groups = replaceGroups(groups, replaced, group);
+    const replaced = [...members].flatMap((node) => analysis.groupOf(node) ?? []);
+    analysis.replace(replaced, {
+      kind: "rope_linear",
+      nodes: inOrder(analysis, members),
+      position,
+    });
   }
-  return { graph, groups };
+  return analysis.fused();
 }
 
 /** The roles in a fused group, q, k, v. */

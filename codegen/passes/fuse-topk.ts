@@ -1,5 +1,5 @@
 import type { Node } from "../../src/ir/graph.ts";
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph } from "../fused-graph.ts";
 
 /**
@@ -7,25 +7,23 @@ import type { FusedGraph } from "../fused-graph.ts";
  * vocabulary are written only where sampling needs them.
  */
 export function fuseTopk(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
+  const analysis = new Analysis(fused);
   for (const group of fused.groups) {
     const [linear, ...more] = group.nodes;
     if (group.kind !== "linear" || linear === undefined || more.length > 0) continue;
-    const analysis = new Analysis({ graph, groups });
     const [result = -1] = linear.results;
     const rankings = analysis.users(result).filter((user) => isRanking(user, result));
     const [ranking] = rankings;
     if (ranking === undefined || rankings.length > 1) continue;
     const joined = ranking.op === "topk" || ranking.op === "argmax" ? [ranking] : [];
     const replaced = joined.flatMap((node) => analysis.groupOf(node) ?? []);
-    groups = replaceGroups(groups, [group, ...replaced], {
+    analysis.replace([group, ...replaced], {
       kind: "topk_linear",
       nodes: inOrder(analysis, [linear, ...joined]),
       position: group.position,
     });
   }
-  return { graph, groups };
+  return analysis.fused();
 }
 
 function isRanking({ op, operands }: Node, logits: number): boolean {

@@ -1,21 +1,19 @@
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph } from "../fused-graph.ts";
 
 /** All caches that follow one accepted path are committed together, across layers. */
 export function mergeCommits(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
+  const analysis = new Analysis(fused);
   for (const group of fused.groups) {
     const [first] = group.nodes;
-    if (first?.op !== "cache_commit" || !groups.includes(group)) continue;
-    const analysis = new Analysis({ graph, groups });
+    if (first?.op !== "cache_commit" || !analysis.has(group)) continue;
     const path = first.operands.slice(1).join();
-    const together = groups.filter(({ nodes: [node] }) => {
+    const together = analysis.groups.filter(({ nodes: [node] }) => {
       if (node?.op !== "cache_commit" || node.operands.slice(1).join() !== path) return false;
       return analysis.mayWriteAt(node.operands[0] ?? -1, node, group.position);
     });
     if (together.length < 2) continue;
-    groups = replaceGroups(groups, together, {
+    analysis.replace(together, {
       ...group,
       nodes: inOrder(
         analysis,
@@ -23,5 +21,5 @@ export function mergeCommits(fused: FusedGraph): FusedGraph {
       ),
     });
   }
-  return { graph, groups };
+  return analysis.fused();
 }

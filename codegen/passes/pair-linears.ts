@@ -1,5 +1,5 @@
 import type { Node, ValueId } from "../../src/ir/graph.ts";
-import { Analysis, inOrder, replaceGroups } from "../analysis.ts";
+import { Analysis, inOrder } from "../analysis.ts";
 import type { FusedGraph, Group } from "../fused-graph.ts";
 
 /**
@@ -8,23 +8,21 @@ import type { FusedGraph, Group } from "../fused-graph.ts";
  * written to memory.
  */
 export function pairLinears(fused: FusedGraph): FusedGraph {
-  const { graph } = fused;
-  let { groups } = fused;
-  for (const node of graph.nodes) {
+  const analysis = new Analysis(fused);
+  for (const node of fused.graph.nodes) {
     if (node.op !== "mul" && node.op !== "add") continue;
-    const analysis = new Analysis({ graph, groups });
     const pair = node.operands.map((operand) => productBehind(analysis, operand));
     const [a, b] = pair;
     if (a === undefined || b === undefined || a === b) continue;
     const [early, late] = a.position < b.position ? [a, b] : [b, a];
     if (!sameProduct(analysis, early, late) || usedBefore(analysis, early, late.position)) continue;
-    groups = replaceGroups(groups, [early, late], {
+    analysis.replace([early, late], {
       kind: "linear",
       nodes: inOrder(analysis, [...early.nodes, ...late.nodes]),
       position: late.position,
     });
   }
-  return { graph, groups };
+  return analysis.fused();
 }
 
 /** The single product a value comes from through element-wise ops of one operand. */
