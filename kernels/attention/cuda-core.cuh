@@ -17,7 +17,11 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
   constexpr int kHeadDim = Config::kHeadDim;
   constexpr int kGroup = Config::kHeads / Config::kKvHeads;
   constexpr int kVector = Config::kVector;
-  constexpr int kElements = (kHeadDim + 31) / 32;
+  // Lanes that take one key's value: heads smaller than a warp let it take several keys at once.
+  constexpr int kLanes = kHeadDim <= 4 ? 4 : kHeadDim <= 8 ? 8 : kHeadDim <= 16 ? 16 : 32;
+  constexpr int kAtOnce = 32 / kLanes;
+  constexpr int kElements = (kHeadDim + kLanes - 1) / kLanes;
+  constexpr int kSlot = Config::kKvHeads * kHeadDim;
   __shared__ float queries[Config::kWarps][kHeadDim];
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -33,6 +37,9 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
   const size_t element = (static_cast<size_t>(row) * Config::kHeads + head * kGroup + query % kGroup) * kHeadDim;
   const Partials<kHeadDim> partials = {accumulators, sums, rows * Config::kHeads};
   const int partial_query = head * rows * kGroup + query;
+  const int element_of_lane = lane % kLanes;
+  keys += head * kHeadDim;
+  values += head * kHeadDim;
 
   for (int d = lane; d < kHeadDim; d += 32) queries[warp][d] = to_float(q[element + d]);
   __syncwarp();
@@ -44,13 +51,14 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
     const int end = min(split_begin<Config>(split + 1) * kBlockKeys, position + 1);
     for (int key = split_begin<Config>(split) * kBlockKeys; key < end; key += 32) {
       const int here = min(end - key, 32);
-      size_t slot = 0;
+      int slot = 0;
       float score = minus_infinity();
       if (lane < here) {
-        slot = (static_cast<size_t>(mask.key_slot(row, key + lane)) * Config::kKvHeads + head) * kHeadDim;
+        slot = mask.key_slot(row, key + lane);
+        const typename Config::Key* const from = keys + static_cast<size_t>(slot) * kSlot;
         float dot = 0.0f;
         for (int d = 0; d < kHeadDim; d += kVector) {
-          const auto part = load<typename Config::Key, kVector>(keys + slot + d);
+          const auto part = load<typename Config::Key, kVector>(from + d);
 #pragma unroll
           for (int i = 0; i < kVector; i++) dot = fmaf(queries[warp][d + i], to_float(part[i]), dot);
         }
@@ -63,16 +71,20 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
       l = fmaf(l, keep, warp_sum(weight));
 #pragma unroll
       for (int i = 0; i < kElements; i++) sum[i] *= keep;
-      for (int k = 0; k < here; k++) {
-        const float key_weight = __shfl_sync(0xffffffffu, weight, k);
-        const size_t key_slot = __shfl_sync(0xffffffffu, slot, k);
+      for (int k = 0; k < here; k += kAtOnce) {
+        const int turn = k + lane / kLanes;
+        const float key_weight = __shfl_sync(0xffffffffu, weight, turn);
+        const size_t from = static_cast<size_t>(__shfl_sync(0xffffffffu, slot, turn)) * kSlot;
+        if (kAtOnce > 1 && turn >= here) continue;
 #pragma unroll
         for (int i = 0; i < kElements; i++) {
-          const int d = lane + 32 * i;
-          if (d < kHeadDim) sum[i] = fmaf(key_weight, to_float(values[key_slot + d]), sum[i]);
+          const int d = element_of_lane + kLanes * i;
+          if (d < kHeadDim) sum[i] = fmaf(key_weight, to_float(values[from + d]), sum[i]);
         }
       }
     }
+#pragma unroll
+    for (int offset = kLanes; offset < 32; offset *= 2) sum[0] += __shfl_xor_sync(0xffffffffu, sum[0], offset);
     if constexpr (Config::kWalk) {
       if (split == 0) {
         all_m = m;
@@ -88,8 +100,8 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
       if (lane == 0) store(partials.sum(split, partial_query), Vec<float, 2>{m, l});
 #pragma unroll
       for (int i = 0; i < kElements; i++) {
-        const int d = lane + 32 * i;
-        if (d < kHeadDim) partials.accumulator(split, partial_query)[d] = sum[i];
+        const int d = element_of_lane + kLanes * i;
+        if (lane < kLanes && d < kHeadDim) partials.accumulator(split, partial_query)[d] = sum[i];
       }
     }
   }
@@ -116,7 +128,7 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
       }
 #pragma unroll
       for (int i = 0; i < kElements; i++) {
-        const int d = lane + 32 * i;
+        const int d = element_of_lane + kLanes * i;
         if (d >= kHeadDim) continue;
         const float value = load_shared_result<1>(partials.accumulator(split, partial_query) + d)[0];
         all[i] = split == 0 ? value : fold_value(fold, all[i], value);
@@ -127,7 +139,7 @@ DEVICE void attention_cuda_cores(const typename Config::Query* q, const typename
   const float scale = splits == 0 ? 0.0f : inverse_sum(all_l);
 #pragma unroll
   for (int i = 0; i < kElements; i++) {
-    const int d = lane + 32 * i;
-    if (d < kHeadDim) out[element + d] = from_float<typename Config::Out>(splits == 0 ? 0.0f : all[i] * scale);
+    const int d = element_of_lane + kLanes * i;
+    if (lane < kLanes && d < kHeadDim) out[element + d] = from_float<typename Config::Out>(splits == 0 ? 0.0f : all[i] * scale);
   }
 }

@@ -24,6 +24,8 @@ export interface AttentionRun {
   /** Parent row of every row (-1: the prefix), for a tree; a chain under the causal mask otherwise. */
   readonly parents?: readonly number[];
   readonly capacity?: number;
+  /** Rows of a tree whose words are empty. */
+  readonly unseeing?: readonly number[];
 }
 
 export const range = (count: number, from = 0): number[] =>
@@ -125,6 +127,7 @@ export function runAttention(
   };
   const words = new BigUint64Array(rows.length * wordsPerRow);
   for (const row of parents === undefined ? [] : rows.keys()) {
+    if (run.unseeing?.includes(row)) continue;
     for (const node of pathOf(parents ?? [], row)) {
       const at = row * wordsPerRow + Math.floor(node / 64);
       words[at] = (words[at] ?? 0n) | (1n << BigInt(node % 64));
@@ -200,11 +203,12 @@ export function bits(row: Float32Array | undefined): string {
   return Buffer.from(row.buffer, row.byteOffset, row.byteLength).toString("hex");
 }
 
-/** A tree of `nodes` nodes, every one but the root with a random earlier parent less than `depth` deep. */
+/** A tree of `nodes` nodes up to `depth` deep: mostly long branches, side by side. */
 export function randomTree(nodes: number, depth: number, random: Random): number[] {
   const parents = [-1];
   while (parents.length < nodes) {
-    const parent = random.int(Math.max(0, parents.length - 12), parents.length - 1);
+    const recent = random.next() < 0.7 ? Math.max(0, parents.length - 4) : 0;
+    const parent = random.int(recent, parents.length - 1);
     if (pathOf(parents, parent).length < depth) parents.push(parent);
   }
   return parents;
