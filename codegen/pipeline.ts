@@ -47,10 +47,10 @@ export const fusionPasses: readonly Pass<FusedGraph>[] = [
   { name: "fuse-topk", run: fuseTopk },
   { name: "pair-linears", run: pairLinears },
   { name: "fuse-epilogues", run: fuseEpilogues },
+  { name: "materialise", run: materialise },
   { name: "fuse-norms", run: fuseNorms },
   { name: "fuse-history", run: fuseHistory },
   { name: "merge-commits", run: mergeCommits },
-  { name: "materialise", run: materialise },
 ];
 
 /** Kernels, their launches and their memory. */

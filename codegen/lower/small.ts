@@ -3,13 +3,15 @@ import { attention } from "../../kernels/attention/attention.ts";
 import { cacheCommit, cacheWrite } from "../../kernels/cache/cache.ts";
 import { elementwise } from "../../kernels/elementwise/elementwise.ts";
 import { embedding } from "../../kernels/embedding/embedding.ts";
-import { type KernelCall, cudaTypes } from "../../kernels/entry.ts";
+import { cudaTypes, type Elements, type KernelCall } from "../../kernels/entry.ts";
 import { rmsNorm } from "../../kernels/rms-norm/rms-norm.ts";
 import { rope } from "../../kernels/rope/rope.ts";
+import { rows } from "../../kernels/rows/rows.ts";
 import { topkPartials, topkTiles } from "../../kernels/topk/topk.ts";
 import type { Node } from "../../src/ir/graph.ts";
+import type { BufferId } from "../../src/ir/program.ts";
 import type { Group } from "../fused-graph.ts";
-import { splitNorm } from "../passes/fuse-norms.ts";
+import { type SplitNorm, splitNorm } from "../passes/fuse-norms.ts";
 import { groupLabel, type LoweringContext } from "./context.ts";
 import {
   type Epilogue,
@@ -270,18 +272,52 @@ export function lowerAccept(context: LoweringContext, group: Group): readonly Ke
   ];
 }
 
-/** Values that get memory of their own. */
+/** Values that get memory of their own; with a norm after them, row by row. */
 export function lowerElementwise(context: LoweringContext, group: Group): readonly KernelCall[] {
   const [result = -1] = group.nodes[0]?.results ?? [];
+  const split = splitNorm(group.nodes);
   const out = context.buffers.scratch(context.typeOf(result), groupLabel(group.nodes));
-  const call = elementwise({
-    value: elementsOfValue(context, result),
-    dtype: context.typeOf(result).dtype,
-    elements: context.analysis.elements(result),
-    out,
-    label: groupLabel(group.nodes),
-  });
+  const value = elementsOfValue(context, result);
+  const call =
+    split === undefined
+      ? elementwise({
+          value,
+          dtype: context.typeOf(result).dtype,
+          elements: context.analysis.elements(result),
+          out,
+          label: groupLabel(group.nodes),
+        })
+      : lowerRows(context, group, split, value, out);
   // Only now: while the text was written the value had to be computed, not read.
   context.place(result, out);
   return [call];
+}
+
+function lowerRows(
+  context: LoweringContext,
+  group: Group,
+  split: SplitNorm,
+  value: Elements,
+  out: BufferId,
+): KernelCall {
+  const [result = -1] = group.nodes[0]?.results ?? [];
+  const [count = 1, width = 1] = context.shapeOf(result);
+  const sums = context.buffers.scratch({ dtype: "f32", shape: [count, 1] }, "sums of squares");
+  const epilogue: Epilogue = { results: [result], nodes: [], stores: [], split, width };
+  const call = rows({
+    value,
+    rows: count,
+    width,
+    statements: (entry, { row, column, value: name }) => {
+      const stored = entry.buffer("out", out, cudaTypes.f32, "write");
+      const rest = epilogueStatements(context, entry, epilogue, { row, column, values: [name] });
+      return `${stored}[${row} * ${width} + ${column}] = ${name};\n${rest}`;
+    },
+    squares: { buffer: sums, value: "squared" },
+    name: epilogueName(epilogue, context),
+    writtenBytes: epilogueTraffic(context, epilogue).writtenBytes + 4 * count * width,
+    label: groupLabel(group.nodes),
+  });
+  recordRowSums(context, split, sums, 1, width);
+  return call;
 }

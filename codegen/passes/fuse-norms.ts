@@ -42,7 +42,7 @@ export function splitNorm(nodes: readonly Node[]): SplitNorm | undefined {
 }
 
 function canProduce(analysis: Analysis, producer: Group, { norm }: SplitNorm): boolean {
-  if (producer.kind !== "linear" && producer.kind !== "embedding") return false;
+  if (!["linear", "embedding", "elementwise"].includes(producer.kind)) return false;
   if (splitNorm(producer.nodes) !== undefined) return false;
   const [x = -1] = norm.operands;
   const { shape } = analysis.graph.types[x] ?? { shape: [] };
