@@ -51,6 +51,8 @@ export interface EntryText {
   /** Second argument of __launch_bounds__. */
   readonly minBlocks?: number;
   readonly sharedBytes?: number;
+  /** Blocks of a cluster (compute capability 9.0), which divide the grid. */
+  readonly cluster?: readonly [x: number, y: number, z: number] | undefined;
   /**
    * Says that what the kernel writes through one parameter it reads through no other, at least not
    * in another thread: loads may then run ahead of stores.
@@ -134,6 +136,8 @@ export class KernelEntry {
     const includes = new Set(["prelude/all.cuh", ...this.#includes, ...text.includes]);
     const body = [...this.#definitions, ...text.body.trim().split("\n")];
     const bounds = text.minBlocks === undefined ? "" : `, ${text.minBlocks}`;
+    const cluster =
+      text.cluster === undefined ? "" : `__cluster_dims__(${text.cluster.join(", ")}) `;
     const parameters = this.#declarations.map((declaration) =>
       text.restrict ? declaration.replace("* ", "* __restrict__ ") : declaration,
     );
@@ -144,7 +148,7 @@ export class KernelEntry {
         "",
         text.config.trim(),
         "",
-        `extern "C" __global__ void __launch_bounds__(${text.threads}${bounds})`,
+        `extern "C" __global__ void ${cluster}__launch_bounds__(${text.threads}${bounds})`,
         `${entry}(${parameters.join(", ")}) {`,
         ...body.map((line) => (line === "" ? "" : `  ${line}`)),
         "}",

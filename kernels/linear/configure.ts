@@ -9,6 +9,8 @@ export interface LinearConfig {
   readonly rowTile: number;
   readonly parts: number;
   readonly split: number;
+  /** The blocks that share the inputs are a cluster and add up in shared memory. */
+  readonly cluster: boolean;
   readonly warpsOutputs: number;
   readonly warpsRows: number;
   readonly warpsK: number;
@@ -132,6 +134,7 @@ function tensorCoreConfig(
   const threads = 32 * cut.warpsOutputs * cut.warpsRows * cut.warpsK;
   const blockM = (beside * outputs * cut.blockTiles) / 16;
   const stageBytes = cut.warpsK * (blockM * 4 * 512 + rowTile * rowBytes);
+  const cluster = split > 1 && target.capability >= 90;
   // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on. A ring of two
   // stages would stand still while one is multiplied: fewer blocks are better than that.
   const most = rowTile > 64 ? 1 : rowTile > 32 || threads > 160 ? 2 : 3;
@@ -139,7 +142,9 @@ function tensorCoreConfig(
     Math.floor(
       (sharedPerMultiprocessor(target.capability) / resident - reservedBytes) / stageBytes,
     );
-  let resident = Math.min(Math.ceil(blocks / target.multiprocessors), most);
+  // Clusters find places more easily where a multiprocessor holds more than one block.
+  const needed = Math.max(cluster ? 2 : 1, Math.ceil(blocks / target.multiprocessors));
+  let resident = Math.min(needed, most);
   while (resident > 1 && room(resident) < 3) resident--;
   const chunks = Math.ceil(shape.inputs / chunkInputs / (cut.warpsK * split));
   const stages = Math.max(2, Math.min(maxStages, room(resident), chunks + 1));
@@ -150,6 +155,7 @@ function tensorCoreConfig(
     rowTile,
     parts,
     split,
+    cluster,
     stages,
     threads,
     resident,
@@ -223,6 +229,7 @@ function configureCudaCores(shape: LinearShape, rows: number): LinearConfig {
     rowTile,
     parts: 1,
     split: 1,
+    cluster: false,
     warpsOutputs: 1,
     warpsRows: 1,
     warpsK,

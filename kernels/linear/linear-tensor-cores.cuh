@@ -1,6 +1,7 @@
 // Linear layers on tensor cores: x [rows, kInputs] times packed weights [outputs, kInputs], both of
 // one 16-bit type, summed in float.
 #pragma once
+#include "kernels/linear/cluster.cuh"
 #include "kernels/linear/finish.cuh"
 #include "kernels/linear/tensor-cores.cuh"
 
@@ -15,6 +16,7 @@
 //   kParts, kSplit              parts of the inputs (chunks * part / kParts on); blocks they are shared by
 //   kWarpsOutputs, kWarpsRows, kWarpsK
 //   kStages                     of the ring
+//   kCluster                    the kSplit blocks of a place are a cluster (compute capability 9.0)
 //   kBias, kScaleParts, kScaleWidth, kScaleEps
 // Grid: row tiles, kSplit, tiles / kBlockTiles. Row tiles of the same weights are neighbours, so that
 // what the first fetches is in L2 for the others.
@@ -110,13 +112,14 @@ DEVICE void linear_tensor_cores(const Table<const typename Config::Weight, Confi
   typename TensorCores<Config>::Accumulators sums;
   loop.run(group_ring, Config::kSplit > 1 ? blockIdx.y : group,
            [&] { row_scales<Config>(scale_sums, loop.place, scales); }, sums);
-  if constexpr (Config::kSplit > 1) {
+  if constexpr (Config::kSplit > 1 && !Config::kCluster) {
     if (!sum_splits<Config>(loop, workspace, counters, sums)) return;
   }
 
   __syncthreads();  // The tiles lie where the ring was; scales are there.
   const BlockTiles<Config> tiles{reinterpret_cast<float*>(ring)};
   const Finish<Config, Bias> finish{scales, loop.place, bias};
+  constexpr bool kComplete = Config::kWarpsK == 1 && !Config::kCluster;
 #pragma unroll
   for (int m = 0; m < Shape::kM; m++) {
 #pragma unroll
@@ -127,14 +130,18 @@ DEVICE void linear_tensor_cores(const Table<const typename Config::Weight, Confi
         const int row = loop.row_of(n) + loop.lane % 4 * 2 + i % 2;
         const int weight = loop.weight_of(m);
         const float sum = sums[m][n][i];
-        tiles.at(group, weight, row, output) = Config::kWarpsK == 1 ? finish(sum, weight, row, output) : sum;
+        tiles.at(group, weight, row, output) = kComplete ? finish(sum, weight, row, output) : sum;
       }
     }
   }
-  __syncthreads();
-  if constexpr (Config::kWarpsK > 1) {
-    sum_groups<Config>(tiles, loop.place, finish);
+  if constexpr (Config::kCluster) {
+    finish_cluster<Config>(tiles, loop.place, finish, epilogue);
+  } else {
     __syncthreads();
+    if constexpr (Config::kWarpsK > 1) {
+      sum_groups<Config>(tiles, loop.place, finish);
+      __syncthreads();
+    }
+    finish_tiles<Config>(tiles, loop.place, epilogue);
   }
-  finish_tiles<Config>(tiles, loop.place, epilogue);
 }

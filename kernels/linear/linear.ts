@@ -77,6 +77,7 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
       ].join("\n"),
       threads: config.threads,
       minBlocks: config.resident,
+      cluster: config.cluster ? [1, config.split, 1] : undefined,
       sharedBytes: config.sharedBytes + scaleBytes(op, config),
       // An epilogue's loads would otherwise wait for its stores, output by output.
       restrict: true,
@@ -142,12 +143,12 @@ function check(op: LinearOp): LinearOp["x"]["dtype"] {
 /** Partial sums of blocks that share the inputs, and how many have come. */
 function splitMemory(
   op: LinearOp,
-  { split, rowTile, tileOutputs, blockTiles }: LinearConfig,
+  { split, cluster, rowTile, tileOutputs, blockTiles }: LinearConfig,
   blocks: number,
   entry: KernelEntry,
   memory: Allocator,
 ): string[] {
-  if (split === 1) return ["nullptr", "nullptr"];
+  if (split === 1 || cluster) return ["nullptr", "nullptr"];
   const { label } = op;
   const beside = isMerged(op) ? 1 : op.weights.length;
   const bytes = 4 * blocks * split * rowTile * tileOutputs * blockTiles * beside;
@@ -203,6 +204,7 @@ function configText(op: LinearOp, type: LinearOp["x"]["dtype"], config: LinearCo
       kWarpsRows: config.warpsRows,
       kParts: config.parts,
       kSplit: config.split,
+      kCluster: config.cluster,
       kStages: config.stages,
     }),
     kBias: weights.some(({ bias }) => bias !== undefined),

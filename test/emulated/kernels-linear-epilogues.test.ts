@@ -71,7 +71,7 @@ describe.skipIf(missing)(`epilogues of linear layers ${missing ? NO_NVRTC : ""}`
 
   it.each([
     ["bf16", "bf16", 520, 132],
-    ["bf16", "bf16", 520, 2],
+    ["bf16", "bf16", 520, 1],
     ["f32", "bf16", 100, 132],
   ] as const)(
     "see weights side by side, scaled, with bias, and sum squares (%s x, %s weights, %i inputs, %i multiprocessors)",
@@ -88,7 +88,7 @@ describe.skipIf(missing)(`epilogues of linear layers ${missing ? NO_NVRTC : ""}`
           [21, { bytes: 4 * rows * tiles }],
           [30, sums.slice(0, rows * parts)],
         ];
-        const { after } = runLinear(lab, given, op, buffers, multiprocessors);
+        const { after } = runLinear(lab, given, op, buffers, target(multiprocessors));
         return {
           y: floatsOf("bf16", after.get(20)),
           squares: floatsOf("f32", after.get(21)),
@@ -239,7 +239,7 @@ describe.skipIf(missing)(`epilogues of linear layers ${missing ? NO_NVRTC : ""}`
           given,
           op,
           best(20, linearTiles(op), 1),
-          multiprocessors,
+          target(multiprocessors),
         );
         seen.add(decodeFloats("f32", after.get(20) ?? new Uint8Array()).join());
       }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
 import { KernelLab } from "../helpers/kernel-lab.ts";
-import { dot, type LinearCase, linearCase, runStoring } from "./linear-case.ts";
+import { dot, type LinearCase, linearCase, runStoring, target } from "./linear-case.ts";
 
 const missing = installedNvrtc().length === 0;
 
@@ -61,19 +61,55 @@ describe.skipIf(missing)(`linear layers ${missing ? NO_NVRTC : ""}`, () => {
   it("give a row the same bits for any number of rows and any cut", () => {
     // 1040 inputs: four parts, the last chunk not full. Two tiles of outputs and a bit.
     const given = linearCase("bf16", "bf16", 1040, [72], 130);
-    const [all = new Float32Array()] = runStoring(lab, given, 130, 1);
+    const [all = new Float32Array()] = runStoring(lab, given, 130, target(1));
     expectClose(given, 130, [all]);
     for (const rows of [1, 2, 7, 12, 20, 33, 64, 130]) {
       // Many multiprocessors: parts are shared by blocks; two: by groups of warps; one: by nobody.
       for (const multiprocessors of [132, 2, 1]) {
         const order = Array.from({ length: rows }, (_, i) => (i * 37 + 5) % 130);
-        const [some = new Float32Array()] = runStoring(lab, given, rows, multiprocessors, order);
+        const [some = new Float32Array()] = runStoring(
+          lab,
+          given,
+          rows,
+          target(multiprocessors),
+          order,
+        );
         order.forEach((from, to) => {
           expect(some.subarray(to * 72, (to + 1) * 72)).toEqual(
             all.subarray(from * 72, (from + 1) * 72),
           );
         });
       }
+    }
+  });
+
+  it("add up in a cluster what blocks add up through memory, and split the epilogue's rows", async () => {
+    const given = linearCase("bf16", "bf16", 520, [72], 33, true);
+    const hopper = await KernelLab.open({ arch: "sm_90", seed: 1 });
+    for (const rows of [1, 7, 33]) {
+      const clustered = runStoring(hopper, given, rows, target(132, 90));
+      expect(clustered).toEqual(runStoring(lab, given, rows, target(132)));
+    }
+    hopper.close();
+  });
+
+  it("meet no bank conflict and spill nothing", async () => {
+    for (const [rows, multiprocessors] of [
+      [8, 132],
+      [16, 2],
+      [64, 1],
+      [100, 132],
+    ] as const) {
+      const fresh = await KernelLab.open();
+      runStoring(
+        fresh,
+        linearCase("bf16", "bf16", 1024, [128], rows),
+        rows,
+        target(multiprocessors),
+      );
+      expect(fresh.counters().sharedBankConflicts).toBe(0);
+      expect([...fresh.resources.values()].map(({ spillBytes }) => spillBytes)).toEqual([0]);
+      fresh.close();
     }
   });
 

@@ -64,8 +64,14 @@ export function operands(
 }
 
 /** What the tests compile for; the number of multiprocessors decides how a layer is cut. */
-export function target(multiprocessors: number): Target {
-  return { capability: 80, arch: "sm_80", nvrtcMajor: 11, multiprocessors, activations: "stored" };
+export function target(multiprocessors: number, capability = 80): Target {
+  return {
+    capability,
+    arch: `sm_${capability}`,
+    nvrtcMajor: 11,
+    multiprocessors,
+    activations: "stored",
+  };
 }
 
 /** Scratch and counters, which must be zeros again afterwards. */
@@ -98,11 +104,11 @@ export function runLinear(
   given: LinearCase,
   op: LinearOp,
   buffers: Iterable<readonly [BufferId, LabBuffer]>,
-  multiprocessors = 132,
+  machine = target(132),
   order: readonly number[] = Array.from({ length: op.rows }, (_, i) => i),
 ): LinearRun {
   const memory = new LabMemory();
-  const calls = linear(op, target(multiprocessors), memory);
+  const calls = linear(op, machine, memory);
   const { inputs } = given;
   const x = new Float32Array(op.rows * inputs);
   order.forEach((from, to) => {
@@ -170,7 +176,7 @@ export function runStoring(
   lab: KernelLab,
   given: LinearCase,
   rows: number,
-  multiprocessors?: number,
+  machine?: Target,
   order?: readonly number[],
 ): Float32Array[] {
   const { after } = runLinear(
@@ -178,7 +184,7 @@ export function runStoring(
     given,
     { ...operands(given, rows), epilogue: storing(given) },
     given.outputs.map((outputs, i) => [20 + i, { bytes: 4 * rows * outputs }]),
-    multiprocessors,
+    machine,
     order,
   );
   return given.outputs.map((_, i) => floatsOf("f32", after.get(20 + i)));
