@@ -57,6 +57,8 @@ export const CHECK = {
   /** Accesses of other blocks and launches before this time are ordered before now. */
   foreign: 0x814,
   time: 0x818,
+  /** The time itself: counts the moments at which one thread's memory became visible to another. */
+  clock: 0x81c,
 } as const;
 /** Addresses of an access that the host makes, by lane. */
 export const ADDRESS_ROW = 0x900;
@@ -104,6 +106,8 @@ export const HEADER = {
   clusterIdX: 76,
   clusterIdY: 80,
   clusterIdZ: 84,
+  /** When the lanes last synchronised with one another. */
+  warpSync: 88,
   /** Row of the carry flag (0 or 1). */
   carry: 128,
   /** Row of lane masks of the active lanes. */

@@ -5,7 +5,7 @@ import { arriveAndWait, describeWaiting, warpEnded } from "./barriers.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelAbort, type Machine } from "./machine.ts";
 import { Random } from "./random.ts";
-import type { BlockState, ClusterState, LaunchState, WarpState } from "./state.ts";
+import { type BlockState, type ClusterState, type LaunchState, WarpState } from "./state.ts";
 
 /** Turns in a row in which every warp did nothing but wait before they wait for ever. */
 const PATIENCE = 20_000;
@@ -188,17 +188,10 @@ class Scheduler {
       sharedBase: base + this.#slotBytes - shared,
       sharedBytes: this.#launch.sharedBytes,
       localBase,
-      warps: Array.from({ length: count }, (_, at) => ({
-        index: at,
-        base: base + at * warpBytes,
-        initialMask: initialMask(this.#launch.threadsPerBlock - at * WARP),
-        status: "ready" as const,
-        yielded: false,
-        waitFailed: false,
-        clusterPhase: -1,
-        warpSync: 0,
-        blockSync: 0,
-      })),
+      warps: Array.from({ length: count }, (_, at) => {
+        const mask = initialMask(this.#launch.threadsPerBlock - at * WARP);
+        return new WarpState(this.#machine.i32, at, base + at * warpBytes, mask);
+      }),
       barriers: new Map(),
       cluster,
       extras: new Map(),

@@ -1,24 +1,42 @@
 /** The state of a launch: blocks, warps and the barriers between them. */
 import type { Index3 } from "../../driver/instrumented-driver.ts";
 import type { LaunchConfig } from "../../driver/driver.ts";
+import { HEADER } from "../layout.ts";
 import type { Kernel } from "./kernel.ts";
 
-export interface WarpState {
+export class WarpState {
   /** Index in its block. */
   readonly index: number;
   /** Linear address of the header and register rows. */
   readonly base: number;
   readonly initialMask: number;
-  status: "ready" | "waiting" | "done";
+  status: "ready" | "waiting" | "done" = "ready";
   /** Gave way since something last changed for its block. */
-  yielded: boolean;
+  yielded = false;
   /** Found an mbarrier incomplete in its last run. */
-  waitFailed: boolean;
+  waitFailed = false;
   /** Phase of the cluster barrier it arrived at; -1 before the first arrival. */
-  clusterPhase: number;
-  /** When it last synchronised with its own lanes, and with its block. */
-  warpSync: number;
-  blockSync: number;
+  clusterPhase = -1;
+  /** When it last synchronised with its block. */
+  blockSync = 0;
+  readonly #i32: Int32Array;
+
+  constructor(i32: Int32Array, index: number, base: number, initialMask: number) {
+    this.#i32 = i32;
+    this.index = index;
+    this.base = base;
+    this.initialMask = initialMask;
+    this.warpSync = 0;
+  }
+
+  /** When it last synchronised with its own lanes: kept in memory, where kernels count on. */
+  get warpSync(): number {
+    return this.#i32[(this.base + HEADER.warpSync) >> 2] ?? 0;
+  }
+
+  set warpSync(time: number) {
+    this.#i32[(this.base + HEADER.warpSync) >> 2] = time;
+  }
 }
 
 export interface BarrierState {

@@ -1,10 +1,11 @@
 /** Operations between the lanes of a warp: shuffles, votes, matches, reductions. */
 import { WARP } from "../layout.ts";
+import { shuffleMode, sourceLane } from "../translate/warp-ops.ts";
 import { firstLane, type Handler, type Operation } from "./operation.ts";
 
 /** shfl.sync d|p, a, b, c, members. */
 export function shuffle(op: Operation): Handler {
-  const mode = op.instruction.parts[2] ?? "";
+  const mode = shuffleMode(op.instruction) ?? op.fail();
   const to = op.operand(0);
   const value = op.writer(to.kind === "pair" ? to.first : to);
   const inRange = to.kind === "pair" ? op.writer(to.second) : undefined;
@@ -13,30 +14,14 @@ export function shuffle(op: Operation): Handler {
   const clamp = op.reader(op.operand(3));
   const members = op.uniform(op.operand(4));
   const values = new Int32Array(WARP);
-  if (!["up", "down", "bfly", "idx"].includes(mode)) op.fail();
   return (warp, mask) => {
     op.checkMembers(warp, mask, members(warp, mask));
     for (let lane = 0; lane < WARP; lane++) values[lane] = source(warp, lane);
     for (let lane = 0; lane < WARP; lane++) {
       if (((mask >>> lane) & 1) === 0) continue;
-      const c = clamp(warp, lane);
-      const b = amount(warp, lane) & 31;
-      const segment = (c >>> 8) & 31;
-      const last = (lane & segment) | (c & 31 & ~segment);
-      let from: number;
-      let valid: boolean;
-      if (mode === "up") {
-        from = lane - b;
-        valid = from >= last;
-      } else {
-        if (mode === "down") from = lane + b;
-        else if (mode === "bfly") from = lane ^ b;
-        else from = (lane & segment) | (b & ~segment);
-        valid = from <= last;
-      }
-      if (!valid) from = lane;
-      value(warp, lane, values[from] ?? 0);
-      inRange?.(warp, lane, valid ? -1 : 0);
+      const from = sourceLane(mode, lane, amount(warp, lane) & 31, clamp(warp, lane));
+      value(warp, lane, values[from ?? lane] ?? 0);
+      inRange?.(warp, lane, from === undefined ? 0 : -1);
     }
   };
 }

@@ -8,7 +8,7 @@
 import { threadOf } from "../execute/machine.ts";
 import type { BlockState, LaunchState, WarpState } from "../execute/state.ts";
 import type { Work } from "../driver/work-queue.ts";
-import { WARP } from "../layout.ts";
+import { CHECK, WARP } from "../layout.ts";
 import { type AccessTags, SEVERAL_BLOCKS, SEVERAL_LANES, SEVERAL_WARPS, STRONG } from "./shadow.ts";
 
 export type AccessKind = "read" | "write";
@@ -30,8 +30,6 @@ export interface Accessor {
 }
 
 export class RaceDetector {
-  /** Time now: counts releases. */
-  time = 1;
   /** First warp number of the running launch. */
   #first = 1;
   #next = 1;
@@ -39,6 +37,22 @@ export class RaceDetector {
   #start = 1;
   #launch: LaunchState | undefined;
   #unordered: readonly Work[] = [];
+  readonly #u32: Uint32Array;
+
+  /** @param u32 the machine's memory, in which kernels let the time go on. */
+  constructor(u32: Uint32Array) {
+    this.#u32 = u32;
+    this.time = 1;
+  }
+
+  /** Time now: counts releases. */
+  get time(): number {
+    return this.#u32[CHECK.clock >> 2] ?? 0;
+  }
+
+  set time(now: number) {
+    this.#u32[CHECK.clock >> 2] = now;
+  }
 
   /** Numbers the warps of a launch (or one for a copy); `unordered` is finished work beside it. */
   begin(work: Work, warps: number, unordered: readonly Work[], launch?: LaunchState): void {

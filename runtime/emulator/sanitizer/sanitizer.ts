@@ -18,7 +18,7 @@ export class Sanitizer implements RunObserver {
   readonly machine: Machine;
   readonly memory: DeviceMemory;
   readonly counters: Counters;
-  readonly races = new RaceDetector();
+  readonly races: RaceDetector;
   readonly check: CheckFactory;
   readonly #arena: ShadowArena;
   readonly #shadows = new WeakMap<Allocation, Shadow>();
@@ -34,6 +34,7 @@ export class Sanitizer implements RunObserver {
 
   constructor(machine: Machine, memory: DeviceMemory, counters: Counters) {
     this.machine = machine;
+    this.races = new RaceDetector(machine.u32);
     this.memory = memory;
     this.counters = counters;
     this.#arena = new ShadowArena(machine.buffer, machine.end, machine.shadowEnd);

@@ -1,5 +1,6 @@
 /** The control flow of a kernel: the function `run` of translated modules. */
 import {
+  type Callable,
   call,
   callVoid,
   type FunctionBuilder,
@@ -13,6 +14,7 @@ import {
 } from "../../wasm/wasm.ts";
 import type { Block, Terminator } from "../analysis/cfg.ts";
 import {
+  CHECK,
   CONSTANT_ROWS,
   HEADER,
   NEVER,
@@ -49,13 +51,26 @@ export function setMask(module: ModuleBuilder): FunctionBuilder {
   return f;
 }
 
+/** synchronize(warp): what the sanitiser notes when all lanes of the running warp have met. */
+export function synchronize(module: ModuleBuilder): FunctionBuilder {
+  const f = module.func("synchronize", ["i32"], [], { export: false });
+  const zero = i32.const(0);
+  const now = f.let(i32.add(i32.load(zero, CHECK.clock), 1));
+  f.do(i32.store(zero, now, CHECK.clock));
+  f.do(i32.store(f.param("i32", 0), now, HEADER.warpSync));
+  const stamp = f.let(i32.shl(now, 1));
+  f.do(i32.store(zero, stamp, CHECK.time));
+  f.do(i32.store(zero, stamp, CHECK.warpSync));
+  return f;
+}
+
 export interface WarpLocals {
   readonly warp: Local<"i32">;
   readonly mask: Local<"i32">;
 }
 
 export interface DispatcherParts {
-  readonly rowBits: FunctionBuilder;
+  readonly rowBits: Callable;
   readonly setMask: FunctionBuilder;
   readonly counters: number;
   body(block: number, state: WarpLocals): void;

@@ -62,13 +62,20 @@ export class LaneEmitter {
     this.active = masked ? f.local("v128") : undefined;
   }
 
-  /** Emits the whole function; `live` are the registers that live on after the last instruction. */
+  /**
+   * Emits the whole function; `live` are the registers that live on after the last instruction.
+   * `begin` emits what is done once, before the loop, and gives what emits the part of a quad.
+   */
   emit(
     instructions: readonly Instruction[],
     live: RegisterSet,
-    one: (emitter: LaneEmitter, instruction: Instruction) => void,
+    begin: (emitter: LaneEmitter, instruction: Instruction) => () => void,
   ): void {
     const { f } = this;
+    const parts = instructions.map((instruction) => {
+      this.#instruction = instruction;
+      return { instruction, emit: begin(this, instruction) };
+    });
     f.set(this.quad, 0);
     f.set(this.base32, this.warp);
     f.set(this.base64, this.warp);
@@ -78,10 +85,10 @@ export class LaneEmitter {
           f.set(this.active, v128.load(this.base32, HEADER.maskRow));
           f.brIf(skip, i32.eqz(v128.anyTrue(this.active)));
         }
-        for (const instruction of instructions) {
+        for (const { instruction, emit } of parts) {
           this.#instruction = instruction;
           this.#begin(instruction);
-          one(this, instruction);
+          emit();
         }
         this.#storeLive(live);
       });

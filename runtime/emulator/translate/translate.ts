@@ -1,8 +1,9 @@
 /**
  * A kernel as a WebAssembly module.
  *
- * Every block becomes stretches of lane-wise instructions (one function each, in a variant for
- * full warps and a masked one) and warp-wide operations between them. `run` is the control flow:
+ * Every block becomes stretches of lane-wise instructions (one function each) and warp-wide
+ * operations between them, once for full warps and once for warps with lanes switched off; of full
+ * warps, shuffles and the like are lane code too. `run` is the control flow:
  * it follows one warp through its blocks, keeps the stack of diverged lanes, and returns when the
  * warp ends, meets a barrier or has used up its fuel. All state lies in memory, so a warp resumes
  * by calling `run` again.
@@ -19,13 +20,15 @@ import { liveAtEnd, type RegisterSet, stepBack } from "../analysis/liveness.ts";
 import { CORE } from "../core/core.ts";
 import { tagged } from "../layout.ts";
 import { defUse, unsupported } from "../ptx/operands.ts";
-import type { Instruction, PtxFunction, Register, Variable } from "../ptx/ptx.ts";
+import type { Instruction, PtxFunction, Variable } from "../ptx/ptx.ts";
 import { spaceOf } from "./addresses.ts";
-import { Dispatcher, rowBits, setMask, type WarpLocals } from "./dispatcher.ts";
+import { Dispatcher, rowBits, setMask, synchronize, type WarpLocals } from "./dispatcher.ts";
 import { type KernelContext, kernelContext, type ModuleAddresses } from "./kernel-context.ts";
 import { LaneEmitter } from "./lane-emitter.ts";
 import { laneOp } from "./lane-ops.ts";
 import { matrixMultiply } from "./matrix-ops.ts";
+import { type Piece, PieceBuilder } from "./pieces.ts";
+import { constantsOf, type WarpOp, warpOp } from "./warp-ops.ts";
 
 /** Scalar functions the host gives to kernels. */
 export const HOST: Readonly<Record<string, Callable["params"]>> = {
@@ -85,6 +88,7 @@ export function translate(
     params: ["i32", "i32", "i32"],
     results: [],
   });
+  callees.set("rowBits", rowBits(module));
   const context = kernelContext(fn, moduleShared, addresses, tagged, callees, options.fused);
   const blocks = buildCfg(fn);
   const translator = new KernelTranslator(module, context, blocks, site, options);
@@ -92,11 +96,10 @@ export function translate(
   return { bytes: module.encode(), context, blocks, sites: translator.sites };
 }
 
-/** Part of a block: host calls, then lane-wise instructions, then one warp-wide operation. */
-interface Piece {
-  readonly checks: Instruction[];
-  readonly lanes: Instruction[];
-  operation: Instruction | undefined;
+/** A block's pieces and the functions of their lane-wise instructions, where they have some. */
+interface Code {
+  readonly pieces: readonly Piece[];
+  readonly functions: readonly (FunctionBuilder | undefined)[];
 }
 
 class KernelTranslator {
@@ -107,8 +110,14 @@ class KernelTranslator {
   readonly #site: Callable;
   readonly #options: TranslateOptions;
   readonly #liveOut: readonly RegisterSet[];
-  readonly #rowBits: FunctionBuilder;
+  readonly #rowBits: Callable;
   readonly #setMask: FunctionBuilder;
+  readonly #synchronize: FunctionBuilder;
+  readonly #warpOps = new Map<Instruction, WarpOp>();
+  readonly #siteNumbers = {
+    check: new Map<Instruction, number>(),
+    operation: new Map<Instruction, number>(),
+  };
 
   constructor(
     module: ModuleBuilder,
@@ -123,125 +132,150 @@ class KernelTranslator {
     this.#site = site;
     this.#options = options;
     this.#liveOut = liveAtEnd(blocks, context.fn.registers.length);
-    this.#rowBits = rowBits(module);
+    this.#rowBits = context.callee("rowBits");
     this.#setMask = setMask(module);
+    this.#synchronize = synchronize(module);
+    const constants = constantsOf(context.fn);
+    for (const instruction of blocks.flatMap((block) => block.instructions)) {
+      const op = laneOp(instruction) === undefined ? warpOp(instruction, constants) : undefined;
+      if (op !== undefined) this.#warpOps.set(instruction, op);
+    }
   }
 
-  #addSite(instruction: Instruction, purpose: Site["purpose"]): number {
-    return this.sites.push({ instruction, purpose }) - 1;
+  #siteOf(instruction: Instruction, purpose: Site["purpose"]): number {
+    const numbers = this.#siteNumbers[purpose];
+    const site = numbers.get(instruction) ?? this.sites.push({ instruction, purpose }) - 1;
+    numbers.set(instruction, site);
+    return site;
   }
 
   run(): void {
     // Lane functions come first: their bodies are complete before `run` refers to them.
-    const pieces = this.#blocks.map((block) => this.#piecesOf(block));
-    const code = pieces.map((list, index) => this.#laneFunctions(list, this.#blocks[index]));
+    const code = this.#blocks.map((block) => ({
+      full: this.#codeOf(block, true),
+      masked: this.#codeOf(block, false),
+    }));
     const f = this.#module.func("run", ["i32"], ["i32"]);
     new Dispatcher(f, this.#blocks, this.#context, {
       rowBits: this.#rowBits,
       setMask: this.#setMask,
       counters: this.#options.counters,
       body: (block, state) => {
-        for (const [at, piece] of (pieces[block] ?? []).entries()) {
-          this.#emitPiece(f, state, piece, code[block]?.[at]);
-        }
+        const { full, masked } = code[block] ?? {};
+        if (full === undefined || masked === undefined) return;
+        if (full.pieces.length + masked.pieces.length === 0) return;
+        f.if(
+          i32.eq(state.mask, -1),
+          () => this.#emitCode(f, state, full, true),
+          () => this.#emitCode(f, state, masked, false),
+        );
       },
     }).emit();
   }
 
-  #piecesOf(block: Block): Piece[] {
-    let piece: Piece = { checks: [], lanes: [], operation: undefined };
+  #codeOf(block: Block, isFull: boolean): Code {
+    const pieces = this.#piecesOf(block, isFull);
+    return { pieces, functions: this.#laneFunctions(pieces, block.index, isFull) };
+  }
+
+  #piecesOf(block: Block, isFull: boolean): Piece[] {
+    let piece = new PieceBuilder();
     const pieces = [piece];
-    const defined = new Set<Register>();
     const close = (): void => {
-      piece = { checks: [], lanes: [], operation: undefined };
+      piece = new PieceBuilder();
       pieces.push(piece);
-      defined.clear();
     };
     for (const instruction of block.instructions) {
-      if (laneOp(instruction) === undefined) {
+      const warpOp = isFull ? this.#warpOps.get(instruction) : undefined;
+      if (warpOp === undefined && laneOp(instruction) === undefined) {
         piece.operation = instruction;
         close();
         continue;
       }
-      if (this.#options.instrumented && isChecked(instruction)) {
-        // The host reads operands from their rows, so they must have been stored there.
-        if (defUse(instruction).uses.some((register) => defined.has(register))) close();
-        piece.checks.push(instruction);
-      }
-      piece.lanes.push(instruction);
-      for (const register of defUse(instruction).defs) defined.add(register);
+      // The host reads operands from their rows, so they must have been stored there.
+      const isWatched = this.#options.instrumented && isChecked(instruction);
+      const rows = warpOp?.rows ?? (isWatched ? defUse(instruction).uses : []);
+      if (!piece.takes(instruction, rows)) close();
+      piece.add(instruction, warpOp);
+      if (isWatched) piece.checks.push(instruction);
+      else if (this.#options.instrumented && warpOp !== undefined) piece.checks.push("sync");
     }
     return pieces.filter((p) => p.lanes.length > 0 || p.operation !== undefined);
   }
 
-  /** Both variants of each piece's lane function, where it has one. */
-  #laneFunctions(pieces: readonly Piece[], block: Block | undefined) {
-    const index = block?.index ?? 0;
-    const live = this.#liveOut[index]?.clone();
+  /** Each piece's lane function, where it has one. */
+  #laneFunctions(
+    pieces: readonly Piece[],
+    block: number,
+    isFull: boolean,
+  ): readonly (FunctionBuilder | undefined)[] {
+    const live = this.#liveOut[block]?.clone();
     if (live === undefined) throw new Error("every block has a live set");
-    const functions: ({ full: FunctionBuilder; masked: FunctionBuilder } | undefined)[] = [];
+    const functions: (FunctionBuilder | undefined)[] = [];
     for (let at = pieces.length - 1; at >= 0; at--) {
       const piece = pieces[at];
       if (piece === undefined) continue;
       if (piece.operation !== undefined) stepBack(live, piece.operation);
       if (piece.lanes.length > 0) {
-        const build = (masked: boolean): FunctionBuilder => {
-          const name = `block${index}_${at}${masked ? "_masked" : ""}`;
-          const f = this.#module.func(name, ["i32"], [], { export: false });
-          new LaneEmitter(f, this.#context, masked).emit(piece.lanes, live, emitLane);
-          return f;
-        };
-        functions[at] = { full: build(false), masked: build(true) };
+        const name = `block${block}_${at}${isFull ? "" : "_masked"}`;
+        const f = this.#module.func(name, ["i32"], [], { export: false });
+        new LaneEmitter(f, this.#context, !isFull).emit(piece.lanes, live, (emitter, instruction) =>
+          this.#begin(emitter, instruction),
+        );
+        functions[at] = f;
       }
       for (const instruction of piece.lanes.toReversed()) stepBack(live, instruction);
     }
     return functions;
   }
 
+  #begin(emitter: LaneEmitter, instruction: Instruction): () => void {
+    const warpOp = this.#warpOps.get(instruction);
+    if (warpOp !== undefined) return warpOp.begin(emitter);
+    const op = laneOp(instruction);
+    if (op === undefined) throw unsupported(instruction);
+    return () => op(emitter);
+  }
+
+  #emitCode(
+    f: FunctionBuilder,
+    state: WarpLocals,
+    { pieces, functions }: Code,
+    isFull: boolean,
+  ): void {
+    for (const [at, piece] of pieces.entries()) {
+      this.#emitPiece(f, state, piece, functions[at], isFull);
+    }
+  }
+
   #emitPiece(
     f: FunctionBuilder,
     state: WarpLocals,
     piece: Piece,
-    code: { full: FunctionBuilder; masked: FunctionBuilder } | undefined,
+    code: FunctionBuilder | undefined,
+    isFull: boolean,
   ): void {
-    for (const instruction of piece.checks) {
-      const index = this.#addSite(instruction, "check");
-      f.do(callVoid(this.#site, state.warp, index, state.mask));
-    }
-    if (code !== undefined) {
-      f.if(
-        i32.eq(state.mask, -1),
-        () => f.do(callVoid(code.full, state.warp)),
-        () => f.do(callVoid(code.masked, state.warp)),
+    for (const check of piece.checks) {
+      f.do(
+        check === "sync"
+          ? callVoid(this.#synchronize, state.warp)
+          : callVoid(this.#site, state.warp, this.#siteOf(check, "check"), state.mask),
       );
     }
+    if (code !== undefined) f.do(callVoid(code, state.warp));
     const { operation } = piece;
     if (operation === undefined) return;
-    const index = this.#addSite(operation, "operation");
-    const viaHost = (): void => f.do(callVoid(this.#site, state.warp, index, state.mask));
-    const direct = matrixMultiply(operation, this.#context);
+    // Matrix instructions are defined for whole warps only; the host says so.
+    const direct = isFull ? matrixMultiply(operation, this.#context) : undefined;
     if (direct === undefined) {
-      viaHost();
+      f.do(callVoid(this.#site, state.warp, this.#siteOf(operation, "operation"), state.mask));
       return;
     }
-    const isWatched = this.#options.instrumented && operation.parts[0] === "ldmatrix";
-    const check = isWatched ? this.#addSite(operation, "check") : undefined;
-    // Matrix instructions are defined for whole warps only; the host says so.
-    f.if(
-      i32.eq(state.mask, -1),
-      () => {
-        if (check !== undefined) f.do(callVoid(this.#site, state.warp, check, state.mask));
-        for (const statement of direct(state.warp)) f.do(statement);
-      },
-      viaHost,
-    );
+    if (this.#options.instrumented && operation.parts[0] === "ldmatrix") {
+      f.do(callVoid(this.#site, state.warp, this.#siteOf(operation, "check"), state.mask));
+    }
+    for (const statement of direct(state.warp)) f.do(statement);
   }
-}
-
-function emitLane(emitter: LaneEmitter, instruction: Instruction): void {
-  const op = laneOp(instruction);
-  if (op === undefined) throw unsupported(instruction);
-  op(emitter);
 }
 
 /** Accesses the sanitiser wants to see first. Parameters are checked when they are laid out. */
