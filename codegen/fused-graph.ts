@@ -81,3 +81,10 @@ export function verifyFusedGraph({ graph, groups }: FusedGraph, stage: string): 
     }
   }
 }
+
+/** The first node of an op in a group. @throws RangeError when there is none. */
+export function nodeOf<K extends Node["op"]>(group: Group, op: K): Extract<Node, { op: K }> {
+  const found = group.nodes.find((node): node is Extract<Node, { op: K }> => node.op === op);
+  if (found === undefined) throw new RangeError(`a ${group.kind} group without ${op}`);
+  return found;
+}

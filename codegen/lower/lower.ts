@@ -8,18 +8,11 @@ import { Analysis } from "../analysis.ts";
 import type { FusedGraph, Group } from "../fused-graph.ts";
 import { LoweringContext } from "./context.ts";
 import { elementsOfValue } from "./expression.ts";
+import { lowerAttention } from "./attention.ts";
+import { lowerCacheCommit, lowerCacheWrite } from "./caches.ts";
+import { lowerAccept, lowerTopk } from "./choices.ts";
 import { lowerLinear, lowerRopeLinear, lowerTopkLinear } from "./products.ts";
-import {
-  lowerAccept,
-  lowerAttention,
-  lowerCacheCommit,
-  lowerCacheWrite,
-  lowerElementwise,
-  lowerEmbedding,
-  lowerRmsNorm,
-  lowerRope,
-  lowerTopk,
-} from "./small.ts";
+import { lowerElementwise, lowerEmbedding, lowerRmsNorm, lowerRope } from "./rows.ts";
 
 /**
  * Groups to kernels: every group in its order becomes launches, then one more puts the new values of

@@ -30,7 +30,9 @@ function demoKernels(target: Target): readonly KernelSource[] {
 }
 
 describe.skipIf(installed === undefined)(`the demo model's kernels (${NO_NVRTC})`, () => {
-  it("are compiled once: a second start finds all of them in the cache", async () => {
+  it("are compiled once: a second start finds all of them in the cache", {
+    timeout: 120_000,
+  }, async () => {
     if (installed === undefined) return;
     const { nvrtc } = installed;
     const target: Target = {

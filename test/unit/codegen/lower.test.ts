@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { compileGraph } from "../../../codegen/compile.ts";
 import { describeSynthetic } from "../../../src/api/synthetic-model.ts";
+import { noDrafter } from "../../../src/drafters/none.ts";
+import type { Drafter } from "../../../src/speculation/drafter.ts";
 import { parseGraph } from "../../../src/ir/parse.ts";
 import type { Program, Target } from "../../../src/ir/program.ts";
 import { buildStep } from "../../../src/models/decode-graphs.ts";
@@ -189,5 +191,19 @@ describe("programs of published shapes", () => {
     const once = compileGraph(buildStep(base, drafter, namedTree("mc_sim_7b_63")), dims, target);
     const again = compileGraph(buildStep(base, drafter, namedTree("mc_sim_7b_63")), dims, target);
     expect(again).toEqual(once);
+  });
+});
+
+describe("what no kernel can do", () => {
+  it("a tree deeper than attention takes is refused, with the node and what to do", () => {
+    const { base } = describeSynthetic("demo", undefined, (weights) => weights);
+    const zeros: Drafter = {
+      ...noDrafter(),
+      draft: (b, { size }) => b.constant("i32", new Array<number>(size).fill(0)),
+    };
+    const chain = (depth: number) =>
+      compileGraph(buildStep(base, zeros, namedTree(`chain-${depth}`)), { capacity: 512 }, target);
+    expect(() => chain(31)).not.toThrow();
+    expect(() => chain(32)).toThrowErrorMatchingInlineSnapshot(`[HydrantError: Node 32 of the tree sees 33 nodes, itself included; a GPU's attention takes 32.]`);
   });
 });

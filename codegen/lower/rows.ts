@@ -1,16 +1,11 @@
-import { accept } from "../../kernels/accept/accept.ts";
-import { attention } from "../../kernels/attention/attention.ts";
-import { cacheCommit, cacheWrite } from "../../kernels/cache/cache.ts";
 import { elementwise } from "../../kernels/elementwise/elementwise.ts";
 import { embedding } from "../../kernels/embedding/embedding.ts";
 import { cudaTypes, type Elements, type KernelCall } from "../../kernels/entry.ts";
 import { rmsNorm } from "../../kernels/rms-norm/rms-norm.ts";
 import { rope } from "../../kernels/rope/rope.ts";
 import { rows } from "../../kernels/rows/rows.ts";
-import { topkPartials, topkTiles } from "../../kernels/topk/topk.ts";
-import type { Node } from "../../src/ir/graph.ts";
 import type { BufferId } from "../../src/ir/program.ts";
-import type { Group } from "../fused-graph.ts";
+import { type Group, nodeOf } from "../fused-graph.ts";
 import { type SplitNorm, splitNorm } from "../passes/fuse-norms.ts";
 import { groupLabel, type LoweringContext } from "./context.ts";
 import {
@@ -21,53 +16,10 @@ import {
   recordRowSums,
 } from "./epilogue.ts";
 import { elementsOfValue } from "./expression.ts";
-import { bestOutputs, floatType, memory, rankingCall } from "./products.ts";
-
-/** The first node of an op in a group. */
-function only<K extends Node["op"]>(group: Group, op: K): Extract<Node, { op: K }> {
-  const found = group.nodes.find((node): node is Extract<Node, { op: K }> => node.op === op);
-  if (found === undefined) throw new RangeError(`a ${group.kind} group without ${op}`);
-  return found;
-}
-
-export function lowerAttention(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const node = only(group, "attention");
-  const [q = -1, keys = -1, values = -1, length = -1, words] = node.operands;
-  const [rows = 1, heads = 1, headDim = 1] = context.shapeOf(q);
-  const [capacity = 1, kvHeads = 1] = context.shapeOf(keys);
-  const results = context.wanted(group.nodes);
-  return results.flatMap((result) =>
-    attention(
-      {
-        q: memory(context, q),
-        keys: memory(context, keys),
-        values: memory(context, values),
-        length: elementsOfValue(context, length),
-        mask:
-          words === undefined
-            ? { kind: "causal" }
-            : {
-                kind: "tree",
-                words: elementsOfValue(context, words),
-                wordsPerRow: context.shapeOf(words)[1] ?? 1,
-              },
-        rows,
-        heads,
-        kvHeads,
-        headDim,
-        capacity,
-        scale: node.attributes.scale,
-        out: { buffer: context.store(result), dtype: floatType(context, result) },
-        label: groupLabel(group.nodes),
-      },
-      context.target,
-      context.buffers.memory,
-    ),
-  );
-}
+import { floatType, memory } from "./products.ts";
 
 export function lowerRmsNorm(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const { operands, attributes } = only(group, "rms_norm");
+  const { operands, attributes } = nodeOf(group, "rms_norm");
   const [x = -1, w = -1] = operands;
   const [width = 1] = context.shapeOf(w);
   return [
@@ -87,7 +39,7 @@ export function lowerRmsNorm(context: LoweringContext, group: Group): readonly K
 }
 
 export function lowerEmbedding(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const node = only(group, "embedding");
+  const node = nodeOf(group, "embedding");
   const [table = -1, tokens = -1] = node.operands;
   const [vocabulary = 1, width = 1] = context.shapeOf(table);
   const rows = context.analysis.elements(tokens);
@@ -137,7 +89,7 @@ export function lowerEmbedding(context: LoweringContext, group: Group): readonly
 }
 
 export function lowerRope(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const { operands, results } = only(group, "rope");
+  const { operands, results } = nodeOf(group, "rope");
   const [x = -1, positions = -1, frequencies = -1] = operands;
   const [rows = 1, heads = 1, headDim = 1] = context.shapeOf(x);
   const [result = -1] = results;
@@ -152,123 +104,6 @@ export function lowerRope(context: LoweringContext, group: Group): readonly Kern
       out: { buffer: context.store(result), dtype: floatType(context, result) },
       label: groupLabel(group.nodes),
     }),
-  ];
-}
-
-export function lowerCacheWrite(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const { operands } = only(group, "cache_write");
-  const [cache = -1, x = -1, start = -1] = operands;
-  const [rows = 1, ...row] = context.shapeOf(x);
-  return [
-    cacheWrite({
-      x: elementsOfValue(context, x),
-      cache: { buffer: context.buffer(cache), dtype: context.typeOf(cache).dtype },
-      rowSize: row.reduce((product, dim) => product * dim, 1),
-      rows,
-      start: elementsOfValue(context, start),
-      label: groupLabel(group.nodes),
-    }),
-  ];
-}
-
-export function lowerCacheCommit(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const { operands } = only(group, "cache_commit");
-  const [, path = -1, count = -1, length = -1] = operands;
-  return cacheCommit({
-    groups: group.nodes.map(({ operands: [cache = -1] }) => {
-      const [, ...row] = context.shapeOf(cache);
-      return {
-        caches: [context.buffer(cache)],
-        dtype: context.typeOf(cache).dtype,
-        rowSize: row.reduce((product, dim) => product * dim, 1),
-      };
-    }),
-    path: elementsOfValue(context, path),
-    count: elementsOfValue(context, count),
-    length: elementsOfValue(context, length),
-    pathLength: context.analysis.elements(path),
-    label:
-      group.nodes.length > 2 ? `commit of ${group.nodes.length} caches` : groupLabel(group.nodes),
-  });
-}
-
-export function lowerTopk(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const [node] = group.nodes;
-  const [logits = -1] = node?.operands ?? [];
-  const [rows = 1, width = 1] = context.shapeOf(logits);
-  if (node === undefined) return [];
-  const k = node.op === "topk" ? node.attributes.k : 1;
-  const best = bestOutputs(context, logits, rows, topkTiles(width), k);
-  return [
-    topkPartials({
-      x: context.buffer(logits),
-      rows,
-      width,
-      k,
-      partialValues: best.values,
-      partialIds: best.ids,
-      label: groupLabel(group.nodes),
-    }),
-    rankingCall(context, node, logits),
-  ];
-}
-
-export function lowerAccept(context: LoweringContext, group: Group): readonly KernelCall[] {
-  const [node] = group.nodes;
-  if (node?.op !== "accept_match" && node?.op !== "accept_typical") return [];
-  const [
-    logits = -1,
-    tokens = -1,
-    parents = -1,
-    length = -1,
-    history = -1,
-    sampling = -1,
-    seed = -1,
-  ] = node.operands;
-  const [nodes = 1, vocabulary = 1] = context.shapeOf(logits);
-  const [path = -1, count = -1, following = -1] = node.results;
-  const calls: KernelCall[] = [];
-  let best = context.bestOutputs.get(logits);
-  if (best === undefined) {
-    best = bestOutputs(context, logits, nodes, topkTiles(vocabulary), 1);
-    calls.push(
-      topkPartials({
-        x: context.buffer(logits),
-        rows: nodes,
-        width: vocabulary,
-        k: 1,
-        partialValues: best.values,
-        partialIds: best.ids,
-        label: groupLabel(group.nodes),
-      }),
-    );
-  }
-  const of = (value: number) => elementsOfValue(context, value);
-  return [
-    ...calls,
-    ...accept(
-      {
-        rule: node.op === "accept_match" ? "match" : "typical",
-        logits: context.buffer(logits),
-        partialValues: best.values,
-        partialIds: best.ids,
-        tiles: best.tiles,
-        vocabulary,
-        nodes,
-        tokens: of(tokens),
-        parents: of(parents),
-        length: of(length),
-        history: of(history),
-        sampling: of(sampling),
-        seed: of(seed),
-        pathLength: node.attributes.pathLength,
-        path: context.store(path),
-        count: context.store(count),
-        following: context.store(following),
-        label: groupLabel(group.nodes),
-      },
-      context.buffers.memory,
-    ),
   ];
 }
 
