@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { maxTreeDepth } from "../../kernels/attention/attention.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
 import { KernelLab } from "../helpers/kernel-lab.ts";
 import { Random } from "../helpers/random.ts";
@@ -6,7 +7,6 @@ import {
   type AttentionRun,
   type AttentionShape,
   bits,
-  pathOf,
   randomTree,
   range,
   runAttention,
@@ -16,17 +16,13 @@ import {
 
 if (installedNvrtc().length === 0) describe.skip(NO_NVRTC, () => it("runs attention", () => {}));
 
-/** Where a block, a tree's depth before its end, or a split of the prefix begins or ends. */
-const contexts = [0, 1, 31, 32, 63, 64, 65, 95, 96, 97, 159, 160, 200, 351, 352, 600];
+/** Around ends of blocks, of splits, and a tree's depth after them; and some where trees cross them. */
+const contexts = [0, 1, 31, 32, 50, 63, 64, 65, 95, 96, 97, 126, 160, 200, 250, 351, 352, 600];
 
-/** A tree over `prefix` tokens; the tokens of its longest path continue the prefix. */
-function treeAfter(prefix: number, nodes: number, depth: number) {
+/** A random tree over `prefix` tokens. */
+function treeAfter(prefix: number, nodes: number, depth: number): AttentionRun {
   const parents = randomTree(nodes, depth, new Random(nodes));
-  const paths = parents.map((_, row) => pathOf(parents, row));
-  const longest = paths.reduce((long, path) => (path.length > long.length ? path : long));
-  const rows = range(nodes, 10_000);
-  for (const [i, node] of longest.entries()) rows[node] = prefix + i;
-  return { run: { prefix: range(prefix), rows, parents } satisfies AttentionRun, longest, paths };
+  return { prefix: range(prefix), rows: range(nodes, 10_000), parents };
 }
 
 /** The same token as a plain step: everything it sees lies before it. */
@@ -94,17 +90,22 @@ describe.skipIf(installedNvrtc().length === 0)("attention on the emulator", () =
     });
 
     it("gives a node of a tree the bits of a row of the prompt", () => {
+      // As deep as trees may be, and a leaf beside every node of the path.
+      const parents = range(64).map((node) => (node % 2 === 1 ? node - 1 : Math.max(node - 2, -1)));
       for (const prefix of contexts) {
-        const { run, longest } = treeAfter(prefix, 40, 31);
-        const tree = runAttention(lab, shape, { ...run, capacity: 700 });
-        for (const [depth, node] of longest.entries())
-          expect(bits(tree[node]), `${prefix} + ${depth}`).toBe(bits(rows[prefix + depth]));
+        const tokens = parents.map((_, node) =>
+          node % 2 === 1 ? 10_000 + node : prefix + node / 2,
+        );
+        const run = { prefix: range(prefix), rows: tokens, parents, capacity: 700 };
+        const tree = runAttention(lab, shape, run);
+        for (const depth of range(maxTreeDepth))
+          expect(bits(tree[2 * depth]), `${prefix} + ${depth}`).toBe(bits(rows[prefix + depth]));
       }
     });
 
     it("gives every node of a tree the bits of a plain step", () => {
       for (const prefix of [33, 600]) {
-        const { run } = treeAfter(prefix, 64, 12);
+        const run = treeAfter(prefix, 64, 12);
         const tree = runAttention(lab, shape, { ...run, capacity: 700 });
         for (const node of range(13).map((i) => 5 * i)) {
           const [row] = runAttention(lab, shape, { ...plainStep(run, node), capacity: 640 });
@@ -126,7 +127,7 @@ describe.skipIf(installedNvrtc().length === 0)("attention on the emulator", () =
     });
 
     it("gives the same bits whether blocks share the splits or one walks over them", () => {
-      const { run } = treeAfter(620, 40, 6);
+      const run = treeAfter(620, 40, 6);
       const [shared, walked] = [132, 1].map((multiprocessors) =>
         runAttention(lab, { ...shape, multiprocessors }, run).map(bits),
       );
@@ -143,7 +144,7 @@ describe.skipIf(installedNvrtc().length === 0)("attention on the emulator", () =
     });
 
     it("takes trees of more than one word", () => {
-      const { run } = treeAfter(130, 130, 20);
+      const run = treeAfter(130, 130, 20);
       const tree = runAttention(lab, shape, run);
       for (const node of [0, 63, 64, 127, 128, 129]) {
         const [row] = runAttention(lab, shape, { ...plainStep(run, node), capacity: 640 });
@@ -160,7 +161,7 @@ describe.skipIf(installedNvrtc().length === 0)("attention on the emulator", () =
     });
 
     it("does not depend on the order of blocks and warps", async () => {
-      const { run } = treeAfter(600, 40, 8);
+      const run = treeAfter(600, 40, 8);
       const expected = runAttention(lab, shape, run).map(bits);
       const other = await KernelLab.open({ seed: 1 });
       expect(runAttention(other, shape, run).map(bits)).toEqual(expected);
