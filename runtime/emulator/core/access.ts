@@ -5,11 +5,13 @@
  * tags mean and is what this must agree with).
  */
 import type { Expr, FunctionBuilder, Local, ModuleBuilder } from "../../wasm/wasm.ts";
-import { i32, i32x4, select, v128 } from "../../wasm/wasm.ts";
-import { BANK_COUNTS, BANK_WORDS, CHECK, GLOBAL_TAG } from "../layout.ts";
+import { i8x16, i32, i32x4, v128 } from "../../wasm/wasm.ts";
+import { CHECK, GLOBAL_TAG } from "../layout.ts";
 
 type Vec = Expr<"v128">;
 const splat = (value: number): Vec => i32x4.const(value, value, value, value);
+const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
+const HIGH_WORDS = LOW_WORDS.map((byte) => byte + 4);
 const field = (at: number): Expr<"i32"> => i32.load(i32.const(0), at);
 
 /** Bits of the flags: the access writes; tags are not looked at; addresses are global. */
@@ -32,12 +34,10 @@ export const ACCESS_PARAMS = [
 
 export function addAccessChecks(module: ModuleBuilder): void {
   for (const count of [1, 2, 4] as const) accessCheck(module, count);
-  sectors(module);
-  banks(module);
 }
 
 /** Calls back for every set bit of `lanes`, lowest first. */
-function eachLane(
+export function eachLane(
   f: FunctionBuilder,
   lanes: Expr<"i32">,
   body: (lane: Local<"i32">) => void,
@@ -52,7 +52,11 @@ function eachLane(
 }
 
 /** The low word of a lane's address operand. */
-function addressWord(row: Local<"i32">, lane: Local<"i32">, wide: Local<"i32">): Expr<"i32"> {
+export function addressWord(
+  row: Local<"i32">,
+  lane: Local<"i32">,
+  wide: Local<"i32">,
+): Expr<"i32"> {
   return i32.load(i32.add(row, i32.shl(lane, i32.add(2, wide))));
 }
 
@@ -98,48 +102,164 @@ function accessCheck(module: ModuleBuilder, count: 1 | 2 | 4): void {
     Local<"i32">,
   ];
   const values = Array.from({ length: 5 }, () => f.local("v128"));
-  eachLane(f, param("lanes"), (lane) => {
-    const fail = (): void => f.set(failed, i32.or(failed, i32.shl(1, lane)));
-    f.block((next) => {
-      const stop = (condition: Expr<"i32">): void => {
-        f.if(condition, () => {
-          fail();
-          f.br(next);
+  const isTagged = f.let(i32.eqz(i32.and(flags, ACCESS.untagged)));
+  const lanes = param("lanes");
+  const todo = f.let(lanes);
+  const check = (stop: (condition: Expr<"i32">) => void, count: 1 | 2 | 4): void =>
+    tagsOf(f, count, at, param("stride"), writes, context, me, stamp, sites, values, stop);
+  f.if(i32.eq(lanes, -1), () => {
+    const form = formOf(f, { row, wide, isGlobal, shift, bytes, limit: param("limit") });
+    f.if(form.isInside, () => {
+      f.if(i32.eqz(i32.or(isTagged, bits)), () => f.return(0));
+      // The second lane that reads an address makes its readers several; more change nothing.
+      f.if(i32.and(form.isUniform, i32.eqz(writes)), () => f.set(todo, 3));
+      f.if(i32.and(form.isRow, i32.and(isTagged, i32.eq(grain, 2))), () => {
+        f.block((slow) => {
+          const stop = (condition: Expr<"i32">): void => f.brIf(slow, condition);
+          f.if(bits, () => wholeBits(f, form.first, { bytes, bits, writes, at, end }, stop));
+          f.set(at, i32.add(param("tags"), form.first));
+          f.set(word, 0);
+          f.loop((again) => {
+            const words = i32x4.add(i32x4.splat(word), i32x4.const(0, 1, 2, 3));
+            const owners = i32x4.shrU(words, i32.sub(i32.ctz(bytes), 2));
+            f.set(me, i32x4.add(context.warp, owners));
+            check(stop, 4);
+            f.increment(at, 16);
+            f.increment(word, 4);
+            f.brIf(again, i32.ltU(word, i32.shl(bytes, 3)));
+          });
+          f.return(0);
         });
-      };
-      f.set(offset, i32.add(addressWord(row, lane, wide), shift));
-      const high = i32.load(i32.add(row, i32.shl(lane, 3)), 4);
-      f.if(isGlobal, () => stop(i32.ne(high, GLOBAL_TAG)));
-      const odd = i32.and(offset, i32.sub(bytes, 1));
-      stop(i32.or(i32.gtU(offset, param("limit")), odd));
-      f.if(bits, () => {
-        // One bit per byte; an aligned access of up to 16 bytes lies in one aligned 16-bit word.
-        f.set(at, i32.add(bits, i32.shl(i32.shrU(offset, 4), 1)));
-        f.set(mask, i32.shl(i32.sub(i32.shl(1, bytes), 1), i32.and(offset, 15)));
-        f.set(word, i32.load16U(at));
-        f.if(
-          writes,
-          () => f.do(i32.store16(at, i32.or(word, mask))),
-          () => stop(i32.ne(i32.and(word, mask), mask)),
-        );
       });
-      f.brIf(next, i32.and(flags, ACCESS.untagged));
-      f.set(at, i32.add(param("tags"), i32.shl(i32.shrU(offset, grain), 2)));
-      f.set(me, i32x4.splat(i32.add(warp, lane)));
-      f.set(end, i32.add(at, i32.shl(i32.shrU(bytes, grain), 2)));
-      const tagLoop = (): void =>
-        tagsOf(f, count, at, param("stride"), writes, context, me, stamp, sites, values, stop);
-      if (count < 4) tagLoop();
-      else {
-        f.loop((again) => {
-          tagLoop();
-          f.increment(at, 16);
-          f.brIf(again, i32.ltU(at, end));
-        });
-      }
     });
   });
+  const others = f.let(i32.xor(lanes, todo));
+  f.loop((again) => {
+    eachLane(f, todo, (lane) => {
+      const fail = (): void => f.set(failed, i32.or(failed, i32.shl(1, lane)));
+      f.block((next) => {
+        const stop = (condition: Expr<"i32">): void => {
+          f.if(condition, () => {
+            fail();
+            f.br(next);
+          });
+        };
+        f.set(offset, i32.add(addressWord(row, lane, wide), shift));
+        const high = i32.load(i32.add(row, i32.shl(lane, 3)), 4);
+        f.if(isGlobal, () => stop(i32.ne(high, GLOBAL_TAG)));
+        const odd = i32.and(offset, i32.sub(bytes, 1));
+        stop(i32.or(i32.gtU(offset, param("limit")), odd));
+        f.if(bits, () => {
+          // One bit per byte; an aligned access of up to 16 bytes lies in one aligned 16-bit word.
+          f.set(at, i32.add(bits, i32.shl(i32.shrU(offset, 4), 1)));
+          f.set(mask, i32.shl(i32.sub(i32.shl(1, bytes), 1), i32.and(offset, 15)));
+          f.set(word, i32.load16U(at));
+          f.if(
+            writes,
+            () => f.do(i32.store16(at, i32.or(word, mask))),
+            () => stop(i32.ne(i32.and(word, mask), mask)),
+          );
+        });
+        f.brIf(next, i32.eqz(isTagged));
+        f.set(at, i32.add(param("tags"), i32.shl(i32.shrU(offset, grain), 2)));
+        f.set(me, i32x4.splat(i32.add(warp, lane)));
+        f.set(end, i32.add(at, i32.shl(i32.shrU(bytes, grain), 2)));
+        if (count < 4) check(stop, count);
+        else {
+          f.loop((more) => {
+            check(stop, 4);
+            f.increment(at, 16);
+            f.brIf(more, i32.ltU(at, end));
+          });
+        }
+      });
+    });
+    f.set(todo, others);
+    f.set(others, 0);
+    f.brIf(again, i32.and(i32.ne(todo, 0), i32.ne(failed, 0)));
+  });
   f.result(failed);
+}
+
+interface Form {
+  /** Offset of the first lane. */
+  readonly first: Local<"i32">;
+  /** All lanes are aligned, within the limit, and of global memory if they should be. */
+  readonly isInside: Local<"i32">;
+  readonly isUniform: Local<"i32">;
+  /** The lanes lie side by side in ascending order. */
+  readonly isRow: Local<"i32">;
+}
+
+/** The form an access of a full warp has. */
+function formOf(
+  f: FunctionBuilder,
+  at: Readonly<Record<"row" | "wide" | "isGlobal" | "shift" | "bytes" | "limit", Local<"i32">>>,
+): Form {
+  const { row, wide, bytes } = at;
+  const first = f.let(i32.add(i32.load(row), at.shift));
+  const firsts = f.let(i32x4.splat(first));
+  const limits = f.let(i32x4.splat(at.limit));
+  const odd = f.let(i32x4.splat(i32.sub(bytes, 1)));
+  const shifts = f.let(i32x4.splat(at.shift));
+  const tags = f.let(splat(GLOBAL_TAG));
+  const expected = f.let(i32x4.add(firsts, i32x4.mul(i32x4.splat(bytes), i32x4.const(0, 1, 2, 3))));
+  const step = f.let(i32x4.splat(i32.shl(bytes, 2)));
+  const [low, high, bad, unequal, elsewhere] = Array.from({ length: 5 }, () => f.local("v128")) as [
+    Local<"v128">,
+    Local<"v128">,
+    Local<"v128">,
+    Local<"v128">,
+    Local<"v128">,
+  ];
+  for (const local of [bad, unequal, elsewhere]) f.set(local, splat(0));
+  for (let quad = 0; quad < 8; quad++) {
+    f.if(
+      wide,
+      () => {
+        f.set(low, v128.load(row, 32 * quad));
+        f.set(high, v128.load(row, 32 * quad + 16));
+        const isOther = v128.xor(i8x16.shuffle(low, high, HIGH_WORDS), tags);
+        f.if(at.isGlobal, () => f.set(bad, v128.or(bad, isOther)));
+        f.set(low, i8x16.shuffle(low, high, LOW_WORDS));
+      },
+      () => f.set(low, v128.load(row, 16 * quad)),
+    );
+    f.set(low, i32x4.add(low, shifts));
+    f.set(bad, v128.or(bad, v128.or(i32x4.gtU(low, limits), v128.and(low, odd))));
+    f.set(unequal, v128.or(unequal, v128.xor(low, firsts)));
+    f.set(elsewhere, v128.or(elsewhere, v128.xor(low, expected)));
+    f.set(expected, i32x4.add(expected, step));
+  }
+  const isNone = (vector: Vec): Local<"i32"> => f.let(i32.eqz(v128.anyTrue(vector)));
+  return { first, isInside: isNone(bad), isUniform: isNone(unequal), isRow: isNone(elsewhere) };
+}
+
+/** The written bits of lanes side by side: 32 for each byte of one lane's access. */
+function wholeBits(
+  f: FunctionBuilder,
+  first: Local<"i32">,
+  {
+    bytes,
+    bits,
+    writes,
+    at,
+    end,
+  }: Readonly<Record<"bytes" | "bits" | "writes" | "at" | "end", Local<"i32">>>,
+  stop: (condition: Expr<"i32">) => void,
+): void {
+  stop(i32.and(first, 15));
+  f.set(at, i32.add(bits, i32.shl(i32.shrU(first, 4), 1)));
+  f.set(end, i32.add(at, i32.shl(bytes, 2)));
+  f.loop((again) => {
+    f.if(
+      writes,
+      () => f.do(v128.store(at, splat(-1))),
+      () => stop(i32.eqz(i32x4.allTrue(i32x4.eq(v128.load(at), splat(-1))))),
+    );
+    f.increment(at, 16);
+    f.brIf(again, i32.ltU(at, end));
+  });
 }
 
 interface Ordering {
@@ -255,79 +375,4 @@ function merged(c: Ordering, reader: Vec): Vec {
     sameWarp,
   );
   return i32x4.add(c.warp, level);
-}
-
-/** sectors(row, wide, offset, lanes, bytes): how many of 32 bytes, or -1 if addresses go back. */
-function sectors(module: ModuleBuilder): void {
-  const f = module.func("sectors", ["i32", "i32", "i32", "i32", "i32"], ["i32"]);
-  const [row, wide, offset] = [f.param("i32", 0), f.param("i32", 1), f.param("i32", 2)];
-  const bytes = f.param("i32", 4);
-  const count = f.local("i32");
-  const last = f.local("i32");
-  const first = f.local("i32");
-  const address = f.local("i32");
-  eachLane(f, f.param("i32", 3), (lane) => {
-    f.set(address, i32.add(addressWord(row, lane, wide), offset));
-    f.set(first, i32.add(i32.shrU(address, 5), 1));
-    f.if(i32.ltU(first, last), () => f.return(-1));
-    f.set(count, i32.add(count, i32.ne(first, last)));
-    f.set(last, i32.add(i32.shrU(i32.add(address, i32.sub(bytes, 1)), 5), 1));
-    f.set(count, i32.add(count, i32.sub(last, first)));
-  });
-  f.result(count);
-}
-
-/**
- * banks(row, wide, offset, lanes, bytes): extra passes of a shared-memory access. 32 banks of 4
- * bytes serve one word each per pass; wide accesses go in rounds of as many lanes as fill them.
- */
-function banks(module: ModuleBuilder): void {
-  const f = module.func("banks", ["i32", "i32", "i32", "i32", "i32"], ["i32"]);
-  const [row, wide, offset] = [f.param("i32", 0), f.param("i32", 1), f.param("i32", 2)];
-  const lanes = f.param("i32", 3);
-  const bytes = f.param("i32", 4);
-  // Aligned accesses of 8 or 16 bytes fill groups of banks, which are counted as one bank.
-  const size = f.let(select(i32.ltU(bytes, 4), i32.const(4), bytes));
-  const groups = f.let(i32.divU(128, size));
-  const shift = f.let(i32.ctz(size));
-  const [round, unit, slot, count, at, most, conflicts] = [0, 1, 2, 3, 4, 5, 6].map(() =>
-    f.local("i32"),
-  ) as [
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-  ];
-  f.loop((next) => {
-    for (let byte = 0; byte < 128; byte += 16) {
-      f.do(v128.store(i32.const(BANK_COUNTS), splat(0), byte));
-    }
-    f.set(most, 1);
-    const all = i32.sub(i32.shl(1, groups), 1);
-    const some = select(i32.eq(groups, 32), i32.const(-1), i32.shl(all, round));
-    eachLane(f, i32.and(lanes, some), (lane) => {
-      f.set(unit, i32.shrU(i32.add(addressWord(row, lane, wide), offset), shift));
-      const bank = i32.and(unit, i32.sub(groups, 1));
-      f.set(slot, bank);
-      f.set(count, i32.load(i32.shl(slot, 2), BANK_COUNTS));
-      f.block((seen) => {
-        // Words met before in this bank: lanes that want the same one are served together.
-        f.set(at, 0);
-        const list = (entry: Local<"i32">): Expr<"i32"> =>
-          i32.add(i32.shl(slot, 7), i32.shl(entry, 2));
-        f.upTo(at, count, 1, () => f.brIf(seen, i32.eq(i32.load(list(at), BANK_WORDS), unit)));
-        f.do(i32.store(list(count), unit, BANK_WORDS));
-        f.increment(count, 1);
-        f.do(i32.store(i32.shl(slot, 2), count, BANK_COUNTS));
-        f.set(most, select(i32.gtU(count, most), count, most));
-      });
-    });
-    f.set(conflicts, i32.add(conflicts, i32.sub(most, 1)));
-    f.set(round, i32.add(round, groups));
-    f.brIf(next, i32.ltU(round, 32));
-  });
-  f.result(conflicts);
 }

@@ -1,6 +1,7 @@
 /** The functions every translated kernel may call, compiled once per emulator. */
 import { ModuleBuilder, type ValueType } from "../../wasm/wasm.ts";
 import { addAccessChecks } from "./access.ts";
+import { addAccessPatterns } from "./access-patterns.ts";
 import { addBitTricks } from "./bit-tricks.ts";
 import { addFloatBits } from "./float-bits.ts";
 import { addFloatMath } from "./float-math.ts";
@@ -77,5 +78,6 @@ function encodeCore(pages: number, fused: boolean): Uint8Array<ArrayBuffer> {
   addMatrix(module, floats);
   addGenericAddresses(module);
   addAccessChecks(module);
+  addAccessPatterns(module);
   return module.encode() as Uint8Array<ArrayBuffer>;
 }

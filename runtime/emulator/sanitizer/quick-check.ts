@@ -2,8 +2,7 @@
 import { ACCESS } from "../core/access.ts";
 import type { OperationAccess } from "../execute/run-observer.ts";
 import { firstLane } from "../operations/operation.ts";
-import { countSectors } from "./access-patterns.ts";
-import { ADDRESS_ROW, tagged, WARP } from "../layout.ts";
+import { ADDRESS_ROW, tagged } from "../layout.ts";
 import type { Operand } from "../ptx/ptx.ts";
 import type { Space } from "../translate/addresses.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
@@ -121,10 +120,8 @@ export function quickCheck(
       const left = settle(sanitizer, plan, shadow, row, lanes, allocation.base, allocation.bytes);
       // The counters want the access as a whole, so all lanes get a look if one needs it.
       if (left !== 0) return undefined;
-      const sectors = checksOf(sanitizer).sectors(row.at, wide, offset, lanes, bytes);
       counts.globalRequests++;
-      counts.globalSectors +=
-        sectors < 0 ? unorderedSectors(machine.u32, row, lanes, bytes) : sectors;
+      counts.globalSectors += checksOf(sanitizer).sectors(row.at, wide, offset, lanes, bytes);
       const all = bytes * countLanes(lanes);
       if (kind === "read") counts.globalBytesRead += all;
       else counts.globalBytesWritten += all;
@@ -148,20 +145,6 @@ export function quickCheck(
     };
   }
   return undefined;
-}
-
-const offsets = new Float64Array(WARP);
-const chosen = new Uint8Array(WARP);
-
-/** Sectors of lanes whose addresses do not ascend. */
-function unorderedSectors(u32: Uint32Array, row: Row, lanes: number, bytes: number): number {
-  let count = 0;
-  for (let rest = lanes; rest !== 0; rest &= rest - 1) {
-    const lane = firstLane(rest);
-    chosen[count++] = lane;
-    offsets[lane] = (u32[(row.at >> 2) + (row.wide ? 2 * lane : lane)] ?? 0) + row.offset;
-  }
-  return countSectors(offsets, chosen, count, bytes);
 }
 
 function countLanes(lanes: number): number {
