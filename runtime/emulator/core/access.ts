@@ -5,13 +5,12 @@
  * tags mean and is what this must agree with).
  */
 import type { Expr, FunctionBuilder, Local, ModuleBuilder } from "../../wasm/wasm.ts";
-import { i8x16, i32, i32x4, v128 } from "../../wasm/wasm.ts";
+import { i32, i32x4, v128 } from "../../wasm/wasm.ts";
 import { CHECK, GLOBAL_TAG } from "../layout.ts";
+import { formOf } from "./access-form.ts";
 
 type Vec = Expr<"v128">;
 const splat = (value: number): Vec => i32x4.const(value, value, value, value);
-const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
-const HIGH_WORDS = LOW_WORDS.map((byte) => byte + 4);
 const field = (at: number): Expr<"i32"> => i32.load(i32.const(0), at);
 
 /** Bits of the flags: the access writes; tags are not looked at; addresses are global. */
@@ -112,11 +111,14 @@ function accessCheck(module: ModuleBuilder, count: 1 | 2 | 4): void {
     f.if(form.isInside, () => {
       f.if(i32.eqz(i32.or(isTagged, bits)), () => f.return(0));
       // The second lane that reads an address makes its readers several; more change nothing.
+      f.if(i32.and(form.isRepeated, i32.eqz(writes)), () => f.set(todo, 0xff));
       f.if(i32.and(form.isUniform, i32.eqz(writes)), () => f.set(todo, 3));
-      f.if(i32.and(form.isRow, i32.and(isTagged, i32.eq(grain, 2))), () => {
+      f.if(i32.and(form.isRow, i32.gtU(bytes, 3)), () => {
         f.block((slow) => {
           const stop = (condition: Expr<"i32">): void => f.brIf(slow, condition);
           f.if(bits, () => wholeBits(f, form.first, { bytes, bits, writes, at, end }, stop));
+          f.if(i32.eqz(isTagged), () => f.return(0));
+          stop(i32.ne(grain, 2));
           f.set(at, i32.add(param("tags"), form.first));
           f.set(word, 0);
           f.loop((again) => {
@@ -127,6 +129,33 @@ function accessCheck(module: ModuleBuilder, count: 1 | 2 | 4): void {
             f.increment(at, 16);
             f.increment(word, 4);
             f.brIf(again, i32.ltU(word, i32.shl(bytes, 3)));
+          });
+          f.return(0);
+        });
+      });
+      const isPlain = i32.and(i32.eq(bytes, 4), i32.and(isTagged, i32.eq(grain, 2)));
+      f.if(i32.and(form.hasQuads, isPlain), () => {
+        f.block((slow) => {
+          const stop = (condition: Expr<"i32">): void => f.brIf(slow, condition);
+          f.set(me, i32x4.add(context.warp, i32x4.const(0, 1, 2, 3)));
+          f.set(end, 0);
+          f.loop((again) => {
+            f.set(offset, i32.add(addressWord(row, end, wide), shift));
+            f.if(bits, () => {
+              f.set(at, i32.add(bits, i32.shl(i32.shrU(offset, 4), 1)));
+              f.set(mask, i32.shl(0xffff, i32.and(offset, 15)));
+              f.set(word, i32.load(at));
+              f.if(
+                writes,
+                () => f.do(i32.store(at, i32.or(word, mask))),
+                () => stop(i32.ne(i32.and(word, mask), mask)),
+              );
+            });
+            f.set(at, i32.add(param("tags"), offset));
+            check(stop, 4);
+            f.set(me, i32x4.add(me, splat(4)));
+            f.increment(end, 4);
+            f.brIf(again, i32.ltU(end, 32));
           });
           f.return(0);
         });
@@ -179,60 +208,6 @@ function accessCheck(module: ModuleBuilder, count: 1 | 2 | 4): void {
     f.brIf(again, i32.and(i32.ne(todo, 0), i32.ne(failed, 0)));
   });
   f.result(failed);
-}
-
-interface Form {
-  /** Offset of the first lane. */
-  readonly first: Local<"i32">;
-  /** All lanes are aligned, within the limit, and of global memory if they should be. */
-  readonly isInside: Local<"i32">;
-  readonly isUniform: Local<"i32">;
-  /** The lanes lie side by side in ascending order. */
-  readonly isRow: Local<"i32">;
-}
-
-/** The form an access of a full warp has. */
-function formOf(
-  f: FunctionBuilder,
-  at: Readonly<Record<"row" | "wide" | "isGlobal" | "shift" | "bytes" | "limit", Local<"i32">>>,
-): Form {
-  const { row, wide, bytes } = at;
-  const first = f.let(i32.add(i32.load(row), at.shift));
-  const firsts = f.let(i32x4.splat(first));
-  const limits = f.let(i32x4.splat(at.limit));
-  const odd = f.let(i32x4.splat(i32.sub(bytes, 1)));
-  const shifts = f.let(i32x4.splat(at.shift));
-  const tags = f.let(splat(GLOBAL_TAG));
-  const expected = f.let(i32x4.add(firsts, i32x4.mul(i32x4.splat(bytes), i32x4.const(0, 1, 2, 3))));
-  const step = f.let(i32x4.splat(i32.shl(bytes, 2)));
-  const [low, high, bad, unequal, elsewhere] = Array.from({ length: 5 }, () => f.local("v128")) as [
-    Local<"v128">,
-    Local<"v128">,
-    Local<"v128">,
-    Local<"v128">,
-    Local<"v128">,
-  ];
-  for (const local of [bad, unequal, elsewhere]) f.set(local, splat(0));
-  for (let quad = 0; quad < 8; quad++) {
-    f.if(
-      wide,
-      () => {
-        f.set(low, v128.load(row, 32 * quad));
-        f.set(high, v128.load(row, 32 * quad + 16));
-        const isOther = v128.xor(i8x16.shuffle(low, high, HIGH_WORDS), tags);
-        f.if(at.isGlobal, () => f.set(bad, v128.or(bad, isOther)));
-        f.set(low, i8x16.shuffle(low, high, LOW_WORDS));
-      },
-      () => f.set(low, v128.load(row, 16 * quad)),
-    );
-    f.set(low, i32x4.add(low, shifts));
-    f.set(bad, v128.or(bad, v128.or(i32x4.gtU(low, limits), v128.and(low, odd))));
-    f.set(unequal, v128.or(unequal, v128.xor(low, firsts)));
-    f.set(elsewhere, v128.or(elsewhere, v128.xor(low, expected)));
-    f.set(expected, i32x4.add(expected, step));
-  }
-  const isNone = (vector: Vec): Local<"i32"> => f.let(i32.eqz(v128.anyTrue(vector)));
-  return { first, isInside: isNone(bad), isUniform: isNone(unequal), isRow: isNone(elsewhere) };
 }
 
 /** The written bits of lanes side by side: 32 for each byte of one lane's access. */

@@ -1,5 +1,6 @@
 /** Figures that depend on the program alone: instructions by class, bytes, sectors, conflicts. */
 import type { KernelCounters } from "../../driver/instrumented-driver.ts";
+import type { Block } from "../analysis/cfg.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Machine } from "./machine.ts";
@@ -67,6 +68,29 @@ export function classOf({ parts }: Instruction): InstructionClass {
   return "integer";
 }
 
+const classes = new WeakMap<Block, ReadonlyMap<InstructionClass, number>>();
+
+/** How many instructions of each class a block has, its terminator included. */
+function classesOf(block: Block): ReadonlyMap<InstructionClass, number> {
+  const known = classes.get(block);
+  if (known !== undefined) return known;
+  const counts = new Map<InstructionClass, number>();
+  const count = (name: InstructionClass): void => {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  };
+  for (const instruction of block.instructions) count(classOf(instruction));
+  if (block.terminator.kind === "barrier") count("synchronization");
+  else if (block.terminator.kind !== "jump" || block.terminator.target !== block.index + 1) {
+    count("control");
+  }
+  classes.set(block, counts);
+  return counts;
+}
+
+function word64(u32: Uint32Array, at: number): number {
+  return (u32[at + 1] ?? 0) * 2 ** 32 + (u32[at] ?? 0);
+}
+
 /** What accesses add up; the sanitiser counts, because it sees every address. */
 export interface MemoryCounts {
   globalBytesRead: number;
@@ -105,19 +129,14 @@ export class Counters {
   addLaunch(machine: Machine, kernel: Kernel): void {
     this.#launches++;
     for (const block of kernel.blocks) {
-      const at = (kernel.counters >> 3) + 2 * block.index;
-      const warps = Number(machine.u64[at] ?? 0n);
-      const lanes = Number(machine.u64[at + 1] ?? 0n);
+      const at = (kernel.counters >> 2) + 4 * block.index;
+      const warps = word64(machine.u32, at);
       if (warps === 0) continue;
-      const count = (name: InstructionClass): void => {
-        this.#classes[name] = (this.#classes[name] ?? 0) + lanes;
-        this.#laneInstructions += lanes;
-        this.#warpInstructions += warps;
-      };
-      for (const instruction of block.instructions) count(classOf(instruction));
-      if (block.terminator.kind === "barrier") count("synchronization");
-      else if (block.terminator.kind !== "jump" || block.terminator.target !== block.index + 1) {
-        count("control");
+      const lanes = word64(machine.u32, at + 2);
+      for (const [name, count] of classesOf(block)) {
+        this.#classes[name] = (this.#classes[name] ?? 0) + count * lanes;
+        this.#laneInstructions += count * lanes;
+        this.#warpInstructions += count * warps;
       }
     }
   }

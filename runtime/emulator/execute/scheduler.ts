@@ -36,6 +36,7 @@ class Scheduler {
   readonly #options: LaunchOptions;
   readonly #slotBytes: number;
   readonly #freeSlots: number[] = [];
+  readonly #headers: Int32Array[] = [];
   #slots = 0;
   #fuelUsed = 0;
   #waitingTurns = 0;
@@ -208,31 +209,35 @@ class Scheduler {
   #writeHeader(block: BlockState, warp: WarpState, localBase: number): void {
     const { i32 } = this.#machine;
     const header = warp.base >> 2;
-    const fields = [
-      [HEADER.pc, 0],
-      [HEADER.mask, warp.initialMask],
-      [HEADER.reconvergence, NEVER],
-      [HEADER.stack, warp.base + HEADER.stackBase],
-      [HEADER.exited, 0],
-      [HEADER.sharedBase, block.sharedBase],
-      [HEADER.localBase, localBase],
-      [HEADER.ctaidX, block.index[0]],
-      [HEADER.ctaidY, block.index[1]],
-      [HEADER.ctaidZ, block.index[2]],
-      [HEADER.warpInBlock, warp.index],
-      [HEADER.slot, block.slot],
-      [HEADER.initialMask, warp.initialMask],
-    ] as const;
-    for (const [at, value] of fields) i32[header + at / 4] = value;
+    i32.set(this.#headerOf(warp), header);
+    i32[header + HEADER.stack / 4] = warp.base + HEADER.stackBase;
+    i32[header + HEADER.sharedBase / 4] = block.sharedBase;
+    i32[header + HEADER.localBase / 4] = localBase;
+    i32[header + HEADER.ctaidX / 4] = block.index[0];
+    i32[header + HEADER.ctaidY / 4] = block.index[1];
+    i32[header + HEADER.ctaidZ / 4] = block.index[2];
+    i32[header + HEADER.slot / 4] = block.slot;
+  }
+
+  /** What the headers of all blocks' warps of this index have in common. */
+  #headerOf({ index, initialMask }: WarpState): Int32Array {
+    let header = this.#headers[index];
+    if (header !== undefined) return header;
+    header = new Int32Array(HEADER.stackBase / 4);
+    this.#headers[index] = header;
+    header[HEADER.mask / 4] = initialMask;
+    header[HEADER.reconvergence / 4] = NEVER;
+    header[HEADER.warpInBlock / 4] = index;
+    header[HEADER.initialMask / 4] = initialMask;
     const { x, y } = this.#launch.config.block;
     for (let lane = 0; lane < WARP; lane++) {
-      const thread = warp.index * WARP + lane;
-      i32[header + HEADER.maskRow / 4 + lane] = (warp.initialMask >>> lane) & 1 ? -1 : 0;
-      i32[header + HEADER.carry / 4 + lane] = 0;
-      i32[header + HEADER.tidX / 4 + lane] = thread % x;
-      i32[header + HEADER.tidY / 4 + lane] = Math.floor(thread / x) % y;
-      i32[header + HEADER.tidZ / 4 + lane] = Math.floor(thread / (x * y));
+      const thread = index * WARP + lane;
+      header[HEADER.maskRow / 4 + lane] = (initialMask >>> lane) & 1 ? -1 : 0;
+      header[HEADER.tidX / 4 + lane] = thread % x;
+      header[HEADER.tidY / 4 + lane] = Math.floor(thread / x) % y;
+      header[HEADER.tidZ / 4 + lane] = Math.floor(thread / (x * y));
     }
+    return header;
   }
 
   #finish(unit: ClusterState): void {
@@ -244,18 +249,22 @@ class Scheduler {
 
   /** Runs the warps of a cluster until all have ended (true) or all have given way (false). */
   #runCluster(unit: ClusterState): boolean {
+    const isReady = ({ status, yielded }: WarpState): boolean => status === "ready" && !yielded;
     const warps = unit.blocks.flatMap((block) => block.warps.map((warp) => ({ block, warp })));
     for (const { warp } of warps) warp.yielded = false;
     for (;;) {
-      const ready = warps.filter(({ warp }) => warp.status === "ready" && !warp.yielded);
-      if (ready.length === 0) {
+      let chosen: (typeof warps)[number] | undefined;
+      if (this.#options.seed === 0) chosen = warps.find(({ warp }) => isReady(warp));
+      else {
+        const ready = warps.filter(({ warp }) => isReady(warp));
+        if (ready.length > 0) chosen = ready[this.#random.below(ready.length)];
+      }
+      if (chosen === undefined) {
         if (warps.every(({ warp }) => warp.status === "done")) return true;
         if (warps.some(({ warp }) => warp.status === "ready")) return false;
         this.#deadlock(unit);
       }
-      const at = this.#options.seed === 0 ? 0 : this.#random.below(ready.length);
-      const chosen = ready[at];
-      if (chosen !== undefined) this.#runWarp(chosen.block, chosen.warp);
+      this.#runWarp(chosen.block, chosen.warp);
     }
   }
 

@@ -10,9 +10,8 @@ import type { AccessPlan } from "./access-plan.ts";
 import type { Sanitizer } from "./sanitizer.ts";
 import type { Shadow } from "./shadow.ts";
 
-/** Where the addresses of an access are to be found and what they mean. */
+/** What the addresses of an access mean. */
 interface Row {
-  readonly at: number;
   readonly wide: 0 | 1;
   /** Added to every address. */
   readonly offset: number;
@@ -23,7 +22,9 @@ interface Row {
 type Check = (...args: number[]) => number;
 
 interface Checks {
-  readonly access: readonly [Check, Check, Check];
+  readonly access1: Check;
+  readonly access2: Check;
+  readonly access4: Check;
   readonly sectors: Check;
   readonly banks: Check;
 }
@@ -39,7 +40,9 @@ function checksOf(sanitizer: Sanitizer): Checks {
       return found as Check;
     };
     checks = {
-      access: [find("access1"), find("access2"), find("access4")],
+      access1: find("access1"),
+      access2: find("access2"),
+      access4: find("access4"),
       sectors: find("sectors"),
       banks: find("banks"),
     };
@@ -48,12 +51,17 @@ function checksOf(sanitizer: Sanitizer): Checks {
   return checks;
 }
 
-/** Lanes of an access that are not plainly right, or undefined if it has to be looked at anyway. */
+/**
+ * Lanes of an access that are not plainly right, or undefined if it has to be looked at anyway.
+ * The addresses are in the row `at`.
+ */
 function settle(
   sanitizer: Sanitizer,
+  checks: Checks,
   plan: AccessPlan,
   shadow: Shadow,
   row: Row,
+  at: number,
   lanes: number,
   base: number,
   size: number,
@@ -70,8 +78,7 @@ function settle(
   const bits = written.all ? 0 : written.address;
   if (!written.all && bits === 0) return undefined;
   const count = bytes >> tags.grain;
-  const access = checksOf(sanitizer).access[count >= 4 ? 2 : count === 2 ? 1 : 0];
-  if (access === undefined) return undefined;
+  const access = count >= 4 ? checks.access4 : count === 2 ? checks.access2 : checks.access1;
   const flags =
     (kind === "write" ? ACCESS.writes : 0) |
     (untagged ? ACCESS.untagged : 0) |
@@ -79,7 +86,7 @@ function settle(
     (row.wide ? ACCESS.wide : 0) |
     (tags.grain << ACCESS.grainShift);
   return access(
-    row.at,
+    at,
     row.offset,
     lanes,
     base,
@@ -109,19 +116,21 @@ export function quickCheck(
   const { machine, memory, counters } = sanitizer;
   const { bytes, kind } = plan;
   const counts = counters.memory;
+  const checks = checksOf(sanitizer);
+  const row = { wide, offset, tagged: space === "global" } as const;
   if (space === "global" && wide === 1) {
     return (warp, lanes) => {
       const word = ((warp + at) >> 2) + 2 * firstLane(lanes);
       const first = (machine.u32[word + 1] ?? 0) * 2 ** 32 + (machine.u32[word] ?? 0) + offset;
       const allocation = memory.before(first - tagged(0));
       if (allocation === undefined || allocation.freed) return undefined;
-      const row = { at: warp + at, wide, offset, tagged: true } as const;
       const shadow = sanitizer.shadowOf(allocation);
-      const left = settle(sanitizer, plan, shadow, row, lanes, allocation.base, allocation.bytes);
+      const { base: begin, bytes: size } = allocation;
+      const left = settle(sanitizer, checks, plan, shadow, row, warp + at, lanes, begin, size);
       // The counters want the access as a whole, so all lanes get a look if one needs it.
       if (left !== 0) return undefined;
       counts.globalRequests++;
-      counts.globalSectors += checksOf(sanitizer).sectors(row.at, wide, offset, lanes, bytes);
+      counts.globalSectors += checks.sectors(warp + at, wide, offset, lanes, bytes);
       const all = bytes * countLanes(lanes);
       if (kind === "read") counts.globalBytesRead += all;
       else counts.globalBytesWritten += all;
@@ -131,12 +140,12 @@ export function quickCheck(
   if (space === "shared") {
     return (warp, lanes) => {
       const { block } = machine.position;
-      const row = { at: warp + at, wide, offset, tagged: false } as const;
       const shadow = sanitizer.sharedShadow(block);
-      const left = settle(sanitizer, plan, shadow, row, lanes, 0, block.sharedBytes);
+      const size = block.sharedBytes;
+      const left = settle(sanitizer, checks, plan, shadow, row, warp + at, lanes, 0, size);
       // The counters want the access as a whole, so all lanes get a look if one needs it.
       if (left !== 0) return undefined;
-      counts.sharedBankConflicts += checksOf(sanitizer).banks(row.at, wide, offset, lanes, bytes);
+      counts.sharedBankConflicts += checks.banks(warp + at, wide, offset, lanes, bytes);
       counts.sharedRequests++;
       const all = bytes * countLanes(lanes);
       if (kind === "read") counts.sharedBytesRead += all;
@@ -169,16 +178,20 @@ export function quickOperation(
     machine.u32[(ADDRESS_ROW >> 2) + lane] = address;
     if (address < 0) return lanes;
   }
-  const row = { at: ADDRESS_ROW, wide: 0, offset: 0, tagged: false } as const;
+  const checks = checksOf(sanitizer);
   const { block } = machine.position;
   if (space === "shared") {
     if (highest >= 2 ** 24) return lanes;
-    const shadow = sanitizer.sharedShadow(block);
-    return settle(sanitizer, plan, shadow, row, lanes, 0, block.sharedBytes) ?? lanes;
+    const [shadow, size] = [sanitizer.sharedShadow(block), block.sharedBytes];
+    return settle(sanitizer, checks, plan, shadow, PLAIN, ADDRESS_ROW, lanes, 0, size) ?? lanes;
   }
   if (highest >= 2 ** 32) return lanes;
   const allocation = memory.before(addresses[firstLane(lanes)] ?? 0);
   if (allocation === undefined || allocation.freed) return lanes;
   const shadow = sanitizer.shadowOf(allocation);
-  return settle(sanitizer, plan, shadow, row, lanes, allocation.base, allocation.bytes) ?? lanes;
+  const { base, bytes: size } = allocation;
+  return settle(sanitizer, checks, plan, shadow, PLAIN, ADDRESS_ROW, lanes, base, size) ?? lanes;
 }
+
+/** Addresses that the host has put down. */
+const PLAIN: Row = { wide: 0, offset: 0, tagged: false };
