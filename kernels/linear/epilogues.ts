@@ -124,7 +124,7 @@ function topk(op: LinearOp, epilogue: TopkEpilogue, entry: KernelEntry): Epilogu
   const tiles = tileCount(op);
   const values = entry.buffer("partial_values", epilogue.partialValues, "float", "write");
   const ids = entry.buffer("partial_ids", epilogue.partialIds, "int", "write");
-  let stored = "nullptr";
+  let stored = "static_cast<float*>(nullptr)";
   if (logits !== undefined) {
     stored = entry.buffer("logits", logits.buffer, "float", "write");
     if (logits.when !== undefined) stored = `(${logits.when(entry)}) ? ${stored} : nullptr`;
@@ -133,7 +133,7 @@ function topk(op: LinearOp, epilogue: TopkEpilogue, entry: KernelEntry): Epilogu
     name: `top${k}${logits === undefined ? "" : "_logits"}`,
     include: "kernels/linear/topk.cuh",
     config: "",
-    functor: `TopkEpilogue<${k}, ${tiles}, ${weight.outputs}>{${values}, ${ids}, ${stored}}`,
+    functor: `topk_epilogue<${k}, ${tiles}, ${weight.outputs}>(${values}, ${ids}, [&]() -> float* { return ${stored}; })`,
     readBytes: 0,
     // Logits that are stored on a condition count as stored.
     writtenBytes: op.rows * (tiles * k * 8 + (logits === undefined ? 0 : 4 * weight.outputs)),

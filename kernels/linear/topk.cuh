@@ -6,16 +6,19 @@
 // Per row and tile the K best (value, output), best first, ties by lower output, NaN as -infinity;
 // places that a tile cannot fill are (-infinity, 0x7fffffff). TILES and OUTPUTS are those of the
 // whole layer. K is at most 64.
-//   TopkEpilogue<10, 2004, 128256>{partial_values, partial_ids, is_wanted ? logits : nullptr}
-template <int K, int TILES, int OUTPUTS>
+//   topk_epilogue<10, 2004, 128256>(partial_values, partial_ids, [&] { return is_wanted ? logits : nullptr; })
+template <int K, int TILES, int OUTPUTS, typename Logits>
 struct TopkEpilogue {
   float* partial_values;  // [rows][TILES][K]
   int* partial_ids;
-  float* logits;  // [rows, OUTPUTS], null where nobody reads them
+  // [rows, OUTPUTS], null where nobody reads them. Asked for only here: the main loop has no register
+  // to spare for the answer.
+  Logits wanted_logits;
 
   template <int WEIGHTS, int ROWS, int WIDTH>
   DEVICE void operator()(const Tile<WEIGHTS, ROWS, WIDTH>& tile, const Place& place) const {
     constexpr int kEach = (WIDTH + 31) / 32;
+    float* const logits = wanted_logits();
     const int lane = static_cast<int>(threadIdx.x % 32);
     const int warps = static_cast<int>(blockDim.x / 32);
     for (int i = static_cast<int>(threadIdx.x / 32); i < place.rows; i += warps) {
@@ -35,3 +38,9 @@ struct TopkEpilogue {
     }
   }
 };
+
+template <int K, int TILES, int OUTPUTS, typename Logits>
+DEVICE TopkEpilogue<K, TILES, OUTPUTS, Logits> topk_epilogue(float* partial_values, int* partial_ids,
+                                                             const Logits& wanted_logits) {
+  return {partial_values, partial_ids, wanted_logits};
+}

@@ -34,7 +34,7 @@ const Place place{0, first, min(kWidth, kOutputs - first), row, min(kRows, ${cou
 for (int i = threadIdx.x; i < place.rows * place.outputs; i += blockDim.x)
   tile.at(0, i / place.outputs, i % place.outputs) = ${x}[(row + i / place.outputs) * kOutputs + first + i % place.outputs];
 __syncthreads();
-TopkEpilogue<${k}, ${tiles}, kOutputs>{${values}, ${ids}, ${store} ? ${logits} : nullptr}(tile, place);`,
+topk_epilogue<${k}, ${tiles}, kOutputs>(${values}, ${ids}, [&]() -> float* { return ${store} ? ${logits} : nullptr; })(tile, place);`,
     threads: 96,
     grid: [tiles, Math.ceil(rows / 16), 1],
     label: "topk",
