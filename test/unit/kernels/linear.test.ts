@@ -201,7 +201,7 @@ describe("the text of a linear layer", () => {
       },
     };
     expect(lines(op, /Topk/)).toMatchInlineSnapshot(
-      `"  const auto epilogue = topk_epilogue<10, 250, 32000>(partial_values, partial_ids, [&]() -> float* { return (wanted) ? logits : nullptr; });"`,
+      `""`,
     );
   });
 });

@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Executor } from "../../runtime/executor.ts";
+import { unusedHeadTensors } from "../../src/drafters/registry.ts";
+import { loadModel, type Model } from "../../src/index.ts";
+import { Model as LoadedModel } from "../../src/api/model.ts";
+import { describeModel, openCheckpoints } from "../../src/api/open-checkpoints.ts";
+import { expectedTensors, parameterSource } from "../../src/api/parameter-source.ts";
+import { weightGraphs } from "../../src/api/weight-graphs.ts";
+import { parseModelConfig } from "../../src/models/config.ts";
+import { loadTokenizer } from "../../src/text/load-tokenizer.ts";
+import { bindTensors } from "../../src/weights/bind.ts";
+import type { TensorFile } from "../../src/weights/tensor-file.ts";
+import { compareNodeLogits } from "../conformance/lossless-checks.ts";
+import { Random } from "../helpers/random.ts";
+import { emulatedExecutor, onTheEmulator, withoutNvrtc } from "./emulated-executor.ts";
+
+const demo = fileURLToPath(new URL("../../demo/", import.meta.url));
+const base = join(demo, "model/base");
+const prompts = JSON.parse(readFileSync(join(demo, "prompts.json"), "utf8")) as string[];
+const prompt = prompts[0] ?? "";
+const maxNewTokens = 12;
+
+/** The demo model on an executor of the test's own. */
+async function demoOn(
+  executor: Executor,
+  activations: "f32" | "stored",
+  heads?: string,
+): Promise<LoadedModel> {
+  const opened: TensorFile[] = [];
+  const folder = heads === undefined ? undefined : join(demo, "model/heads", heads);
+  const checkpoints = await openCheckpoints(base, folder, opened);
+  const { base: model, drafter } = describeModel(checkpoints, (weights) =>
+    activations === "f32" ? "f32" : weights,
+  );
+  const needed = expectedTensors(weightGraphs(model, drafter));
+  const { file, heads: headFile } = checkpoints;
+  const source = parameterSource(
+    { file, tensors: bindTensors(needed.base, file, { ignore: [/inv_freq$/] }) },
+    headFile && {
+      file: headFile.file,
+      tensors: bindTensors(needed.heads, headFile.file, {
+        ignore: unusedHeadTensors(headFile.config),
+      }),
+    },
+  );
+  const weights = await executor.load(source);
+  await Promise.all(opened.map((one) => one.close()));
+  return new LoadedModel({
+    base: model,
+    drafter,
+    executor,
+    weights,
+    tokenizer: await loadTokenizer(base),
+    chatTemplate: undefined,
+    contextLength: 128,
+    prefillRows: 64,
+  });
+}
+
+describe.skipIf(withoutNvrtc)(`the demo model ${onTheEmulator}`, { timeout: 240_000 }, () => {
+  let cpu: Model;
+  let expected: readonly number[];
+  beforeAll(async () => {
+    cpu = await loadModel(base, { device: "cpu" });
+    expected = (await cpu.generate({ prompt, maxNewTokens })).tokens;
+  });
+  afterAll(() => cpu.dispose());
+
+  it.each([undefined, "medusa", "hydra", "hydra-plus-plus"])(
+    "gives the CPU's tokens with f32 activations, heads %s",
+    async (heads) => {
+      const model = await demoOn(await emulatedExecutor("f32"), "f32", heads);
+      const { tokens, stats } = await model.generate({
+        prompt,
+        maxNewTokens,
+        ...(heads === undefined ? {} : { tree: "mc_sim_7b_63" }),
+      });
+      expect(tokens).toEqual(expected);
+      expect(stats.tokensPerStep > 1).toBe(heads !== undefined);
+      await model.dispose();
+    },
+  );
+
+  it("gives plain decoding's tokens on tensor cores, greedy and sampled, whatever the heads", async () => {
+    const texts = new Map<string, unknown>();
+    for (const heads of [undefined, "medusa", "hydra", "hydra-plus-plus"]) {
+      const model = await demoOn(await emulatedExecutor("stored"), "stored", heads);
+      const tree = heads === undefined ? {} : { tree: "mc_sim_7b_63" };
+      const greedy = await model.generate({ prompt, maxNewTokens, ...tree });
+      const sampled = await model.generate({
+        prompt,
+        maxNewTokens,
+        temperature: 0.9,
+        topP: 0.95,
+        repetitionPenalty: 1.1,
+        seed: 3,
+        ...tree,
+      });
+      texts.set(heads ?? "plain", [greedy.tokens, sampled.tokens]);
+      await model.dispose();
+    }
+    const plain = texts.get("plain");
+    expect([...texts.values()]).toEqual([...texts.values()].map(() => plain));
+  });
+
+  it("gives a node of a 64-node step the very logits of a one-row step on tensor cores", async () => {
+    const executor = await emulatedExecutor("stored", 5);
+    const model = {
+      config: parseModelConfig(JSON.parse(readFileSync(join(base, "config.json"), "utf8")), base),
+      storedType: () => "bf16" as const,
+      cacheType: "bf16" as const,
+    };
+    // Past the first block of 64 keys, so that tensor cores see the prefix.
+    await compareNodeLogits(executor, model, new Random(1), {
+      length: 130,
+      what: "the demo model's shape",
+    });
+    await executor.dispose();
+  });
+});
