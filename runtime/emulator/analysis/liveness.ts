@@ -25,15 +25,22 @@ export class RegisterSet {
   /** Adds all of another set; true when that changed anything. */
   union(other: RegisterSet): boolean {
     let changed = false;
-    for (const [at, word] of other.#words.entries()) {
+    for (let at = 0; at < this.#words.length; at++) {
       const before = this.#words[at] ?? 0;
-      const after = (before | word) >>> 0;
+      const after = (before | (other.#words[at] ?? 0)) >>> 0;
       if (after !== before) {
         this.#words[at] = after;
         changed = true;
       }
     }
     return changed;
+  }
+
+  /** Removes all of another set. */
+  subtract(other: RegisterSet): void {
+    for (let at = 0; at < this.#words.length; at++) {
+      this.#words[at] = (this.#words[at] ?? 0) & ~(other.#words[at] ?? 0);
+    }
   }
 
   clone(): RegisterSet {
@@ -47,20 +54,30 @@ export class RegisterSet {
 export function liveAtEnd(blocks: readonly Block[], registers: number): readonly RegisterSet[] {
   const liveIn = blocks.map(() => new RegisterSet(registers));
   const liveOut = blocks.map(() => new RegisterSet(registers));
+  const effects = blocks.map((block, index) => {
+    for (const register of terminatorUses(block)) liveOut[index]?.add(register.id);
+    const read = new RegisterSet(registers);
+    const written = new RegisterSet(registers);
+    for (const instruction of block.instructions.toReversed()) {
+      stepBack(read, instruction);
+      for (const register of defUse(instruction).defs) written.add(register.id);
+    }
+    return { read, written };
+  });
   for (let changed = true; changed; ) {
     changed = false;
     for (let index = blocks.length - 1; index >= 0; index--) {
-      const block = blocks[index];
       const out = liveOut[index];
       const into = liveIn[index];
-      if (block === undefined || out === undefined || into === undefined) continue;
-      for (const to of block.successors) {
+      const effect = effects[index];
+      if (out === undefined || into === undefined || effect === undefined) continue;
+      for (const to of blocks[index]?.successors ?? []) {
         const successor = liveIn[to];
         if (successor !== undefined) out.union(successor);
       }
-      for (const register of terminatorUses(block)) out.add(register.id);
       const live = out.clone();
-      for (const instruction of block.instructions.toReversed()) stepBack(live, instruction);
+      live.subtract(effect.written);
+      live.union(effect.read);
       if (into.union(live)) changed = true;
     }
   }

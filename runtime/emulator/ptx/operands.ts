@@ -59,6 +59,18 @@ export interface DefUse {
  * lanes its guard excludes, so its destinations count as read too.
  */
 export function defUse(instruction: Instruction): DefUse {
+  let known = defUses.get(instruction);
+  if (known === undefined) {
+    known = findDefUse(instruction);
+    defUses.set(instruction, known);
+  }
+  return known;
+}
+
+/** Every stage of the translation asks, most of them several times. */
+const defUses = new WeakMap<Instruction, DefUse>();
+
+function findDefUse(instruction: Instruction): DefUse {
   const { operands, guard, parts } = instruction;
   const first = operands[0];
   const defs =
