@@ -200,8 +200,8 @@ describe("the text of a linear layer", () => {
         logits: { buffer: 22, when: () => "wanted" },
       },
     };
-    expect(lines(op, /Topk/)).toMatchInlineSnapshot(
-      `""`,
+    expect(lines(op, /topk_epilogue</)).toMatchInlineSnapshot(
+      `"  const auto epilogue = topk_epilogue<10, 250, 32000>(partial_values, partial_ids, [&]() -> float* { return (wanted) ? logits : nullptr; });"`,
     );
   });
 });
