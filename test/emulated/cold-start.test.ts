@@ -72,7 +72,6 @@ describe.skipIf(installed === undefined)(`the demo model's kernels (${NO_NVRTC})
     const warm = await start();
     expect(compiledHere).toBe(0);
     expect(warm.modules.every(({ fromCache }) => fromCache)).toBe(true);
-    console.log("cold", cold.ms, "warm", warm.ms, cold.modules.length);
     expect(warm.ms).toBeLessThan(cold.ms / 4);
   });
 });

@@ -204,6 +204,8 @@ describe("what no kernel can do", () => {
     const chain = (depth: number) =>
       compileGraph(buildStep(base, zeros, namedTree(`chain-${depth}`)), { capacity: 512 }, target);
     expect(() => chain(31)).not.toThrow();
-    expect(() => chain(32)).toThrowErrorMatchingInlineSnapshot(`[HydrantError: Node 32 of the tree sees 33 nodes, itself included; a GPU's attention takes 32.]`);
+    expect(() => chain(32)).toThrowErrorMatchingInlineSnapshot(
+      `[HydrantError: Node 32 of the tree sees 33 nodes, itself included; a GPU's attention takes 32.]`,
+    );
   });
 });
