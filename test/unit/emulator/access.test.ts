@@ -73,8 +73,8 @@ describe("the access checks in WebAssembly", () => {
     const { u32 } = whole;
     const firstOfBlock = 256;
     let passed = 0;
-    for (let round = 0; round < 4000; round++) {
-      const bytes = 2 ** below(5);
+    for (let round = 0; round < 12_000; round++) {
+      const bytes = oneIn(2) ? 4 : 2 ** below(5);
       const grain = oneIn(4)
         ? below(Math.min(2, Math.log2(bytes)) + 1)
         : Math.min(2, Math.log2(bytes));
