@@ -124,6 +124,18 @@ export class Decoder {
   }
 
   /**
+   * Makes ready what a prompt of this length and steps over these trees run, so that none of them
+   * has to wait for a compiler.
+   */
+  async prepare(promptLength: number, trees: readonly TreeTopology[]): Promise<void> {
+    const { prefillRows } = this.#limits;
+    const rows = Math.max(promptLength - 1, 0);
+    if (rows >= prefillRows) await this.#prefill.prepare?.({ rows: prefillRows });
+    if (rows % prefillRows > 0) await this.#prefill.prepare?.({ rows: rows % prefillRows });
+    for (const tree of [rootOnly, ...trees]) await this.#step(tree).prepare?.();
+  }
+
+  /**
    * Draft, verify, accept, commit over one tree. The tree must fit in `room`.
    * @throws HydrantError `sampling/no-choice`
    */

