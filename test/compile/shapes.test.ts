@@ -12,11 +12,11 @@ import { installedNvrtc, NO_NVRTC } from "./nvrtc-here.ts";
 
 /**
  * Architectures, and the oldest compiler that has all of each. All kernels of all shapes for all of
- * them take two cores five minutes (`HYDRANT_COMPILE_ALL=1`); without, those of neighbours of an
- * architecture that is compiled in full are those of one shape.
+ * them take two cores five minutes (`HYDRANT_COMPILE_ALL=1`); without, only the newest gets all and
+ * the others those of one shape.
  */
 const architectures = [
-  { arch: "sm_80", multiprocessors: 108, major: 11, full: true },
+  { arch: "sm_80", multiprocessors: 108, major: 11, full: false },
   { arch: "sm_86", multiprocessors: 84, major: 11, full: false },
   { arch: "sm_89", multiprocessors: 128, major: 11, full: false },
   { arch: "sm_90", multiprocessors: 132, major: 11, full: false },

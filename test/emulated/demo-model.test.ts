@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Executor } from "../../runtime/executor.ts";
 import { unusedHeadTensors } from "../../src/drafters/registry.ts";
-import { loadModel, type Model } from "../../src/index.ts";
+import { loadModel } from "../../src/index.ts";
 import { Model as LoadedModel } from "../../src/api/model.ts";
 import { describeModel, openCheckpoints } from "../../src/api/open-checkpoints.ts";
 import { expectedTensors, parameterSource } from "../../src/api/parameter-source.ts";
@@ -51,7 +51,8 @@ async function demoOn(
   return new LoadedModel({
     base: model,
     drafter,
-    executor,
+    // The executor outlives the model.
+    executor: { ...executor, dispose: async () => {} },
     weights,
     tokenizer: await loadTokenizer(base),
     chatTemplate: undefined,
@@ -61,18 +62,26 @@ async function demoOn(
 }
 
 describe.skipIf(withoutNvrtc)(`the demo model ${onTheEmulator}`, { timeout: 240_000 }, () => {
-  let cpu: Model;
   let expected: readonly number[];
+  // One of each: kernels are translated once.
+  let f32: Executor;
+  let stored: Executor;
   beforeAll(async () => {
-    cpu = await loadModel(base, { device: "cpu" });
+    const cpu = await loadModel(base, { device: "cpu" });
     expected = (await cpu.generate({ prompt, maxNewTokens })).tokens;
+    await cpu.dispose();
+    f32 = await emulatedExecutor("f32");
+    stored = await emulatedExecutor("stored", 5);
   });
-  afterAll(() => cpu.dispose());
+  afterAll(async () => {
+    await f32.dispose();
+    await stored.dispose();
+  });
 
   it.each([undefined, "medusa", "hydra", "hydra-plus-plus"])(
     "gives the CPU's tokens with f32 activations, heads %s",
     async (heads) => {
-      const model = await demoOn(await emulatedExecutor("f32"), "f32", heads);
+      const model = await demoOn(f32, "f32", heads);
       const { tokens, stats } = await model.generate({
         prompt,
         maxNewTokens,
@@ -87,7 +96,7 @@ describe.skipIf(withoutNvrtc)(`the demo model ${onTheEmulator}`, { timeout: 240_
   it("gives plain decoding's tokens on tensor cores, greedy and sampled, whatever the heads", async () => {
     const texts = new Map<string, unknown>();
     for (const heads of [undefined, "medusa", "hydra", "hydra-plus-plus"]) {
-      const model = await demoOn(await emulatedExecutor("stored"), "stored", heads);
+      const model = await demoOn(stored, "stored", heads);
       const tree = heads === undefined ? {} : { tree: "mc_sim_7b_63" };
       const greedy = await model.generate({ prompt, maxNewTokens, ...tree });
       const sampled = await model.generate({
@@ -107,17 +116,15 @@ describe.skipIf(withoutNvrtc)(`the demo model ${onTheEmulator}`, { timeout: 240_
   });
 
   it("gives a node of a 64-node step the very logits of a one-row step on tensor cores", async () => {
-    const executor = await emulatedExecutor("stored", 5);
     const model = {
       config: parseModelConfig(JSON.parse(readFileSync(join(base, "config.json"), "utf8")), base),
       storedType: () => "bf16" as const,
       cacheType: "bf16" as const,
     };
     // Past the first block of 64 keys, so that tensor cores see the prefix.
-    await compareNodeLogits(executor, model, new Random(1), {
+    await compareNodeLogits(stored, model, new Random(1), {
       length: 100,
       what: "the demo model's shape",
     });
-    await executor.dispose();
   });
 });
