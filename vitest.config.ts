@@ -5,5 +5,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 30_000,
     pool: "forks",
+    // All cores: by default one of two would stay idle.
+    maxWorkers: "100%",
   },
 });
