@@ -5,6 +5,7 @@ import type { CudaFunction, CudaModule } from "../driver/driver.ts";
 import type { KernelCache } from "../nvrtc/cache.ts";
 import { type CompiledModule, type CompileRequest, compileAnew } from "../nvrtc/compile.ts";
 import { compileAll } from "../nvrtc/compile-all.ts";
+import { kernelOptions } from "../nvrtc/kernel-options.ts";
 import type { CudaDevice } from "./device.ts";
 
 /** The texts a CUDA source includes, by include name. */
@@ -18,12 +19,6 @@ interface LoadedKernel {
   /** Dynamic shared memory launches may ask for. */
   sharedBytes: number;
 }
-
-/**
- * Contraction of products and sums would let two specialisations of one formula round differently;
- * kernels say fmaf where they mean it.
- */
-const options = ["--fmad=false"];
 
 /** Kernels on the device, by their source: shared by all programs and sessions of an executor. */
 export class KernelModules {
@@ -93,7 +88,13 @@ export class KernelModules {
 
   #request({ source, entry }: KernelSource): CompileRequest {
     const { arch } = this.#device.target;
-    return { source, name: `${entry}.cu`, arch, headers: this.#headers(source), options };
+    return {
+      source,
+      name: `${entry}.cu`,
+      arch,
+      headers: this.#headers(source),
+      options: kernelOptions,
+    };
   }
 
   #add(kernel: KernelSource, request: CompileRequest, compiled: CompiledModule): void {
