@@ -2,18 +2,19 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
-import { HydrantError, openTokenizer } from "../src/index.ts";
-import { publishedPaths } from "../src/speculation/named-trees.ts";
+import type { Command } from "commander";
+import { openTokenizer } from "../../src/index.ts";
+import { publishedPaths } from "../../src/speculation/named-trees.ts";
 import {
   type Configuration,
   hydrantConfigurations,
   llamaCppConfigurations,
   type Setup,
-} from "./decode/configurations.ts";
-import { readEnvironment } from "./decode/environment.ts";
-import { measure } from "./decode/measure.ts";
-import { compareWithPeers, formatReport, isExact, type Report } from "./decode/report.ts";
+} from "../decode/configurations.ts";
+import { readEnvironment } from "../decode/environment.ts";
+import { measure } from "../decode/measure.ts";
+import { compareWithPeers, formatReport, isExact, type Report } from "../decode/report.ts";
+import { count, counts } from "./numbers.ts";
 
 /*
  * The decode benchmark: tokens per second of plain decoding, of every set of draft heads with a
@@ -21,7 +22,7 @@ import { compareWithPeers, formatReport, isExact, type Report } from "./decode/r
  * memory; and, in the same run, whether all texts are the same.
  */
 
-const root = fileURLToPath(new URL("../", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const demo = join(root, "demo", "model");
 /** Rows of the trees whose step is timed. */
 const timedRows = [1, 2, 4, 8, 16, 32, 64];
@@ -40,35 +41,38 @@ interface Flags {
   readonly json?: string;
 }
 
-const program = new Command("bench:decode")
-  .description("Measure decoding: plain, speculative, and against llama.cpp.")
-  .option("--model <dir>", "Hugging Face model folder", join(demo, "base"))
-  .option(
-    "--heads <dirs...>",
-    "folders of draft heads",
-    ["medusa", "hydra", "hydra-plus-plus"].map((name) => join(demo, "heads", name)),
-  )
-  .option("--prompts <file>", "JSON list of texts", join(root, "demo", "prompts.json"))
-  .option("--device <name>", "cpu or interpreter", "cpu")
-  .option(
-    "--threads <list>",
-    "thread counts, as in 1,2 (default: 1 to the number of cores)",
-    (text) => text.split(",").map(count),
-    Array.from({ length: availableParallelism() }, (_, i) => i + 1),
-  )
-  .option("--use-threads <n>", "threads of the reference and the heads (default: automatic)", count)
-  .option("--tree <name>", "draft tree of the fixed configurations", "mc_sim_7b_63")
-  .option("--tokens <n>", "new tokens per prompt", count, 128)
-  .option("--rounds <n>", "timed rounds", count, 5)
-  .option("--peers", "measure llama.cpp too (installs node-llama-cpp into .cache/, once)")
-  .option("--json <file>", "write the results");
-
-try {
-  process.exitCode = await run(program.parse().opts<Flags>());
-} catch (error) {
-  if (!(error instanceof HydrantError)) throw error;
-  console.error(`bench:decode: ${error.oneLine}`);
-  process.exitCode = 1;
+/** `bench decode`: decoding end to end, and against llama.cpp. */
+export function register(program: Command): void {
+  program
+    .command("decode")
+    .description("decoding: plain, speculative, and against llama.cpp")
+    .option("--model <dir>", "Hugging Face model folder", join(demo, "base"))
+    .option(
+      "--heads <dirs...>",
+      "folders of draft heads",
+      ["medusa", "hydra", "hydra-plus-plus"].map((name) => join(demo, "heads", name)),
+    )
+    .option("--prompts <file>", "JSON list of texts", join(root, "demo", "prompts.json"))
+    .option("--device <name>", "cpu or interpreter", "cpu")
+    .option(
+      "--threads <list>",
+      "thread counts, as in 1,2 (default: 1 to the number of cores)",
+      counts,
+      Array.from({ length: availableParallelism() }, (_, i) => i + 1),
+    )
+    .option(
+      "--use-threads <n>",
+      "threads of the reference and the heads (default: automatic)",
+      count,
+    )
+    .option("--tree <name>", "draft tree of the fixed configurations", "mc_sim_7b_63")
+    .option("--tokens <n>", "new tokens per prompt", count, 128)
+    .option("--rounds <n>", "timed rounds", count, 5)
+    .option("--peers", "measure llama.cpp too (installs node-llama-cpp into .cache/, once)")
+    .option("--json <file>", "write the results")
+    .action(async (flags: Flags) => {
+      process.exitCode = await run(flags);
+    });
 }
 
 /** @returns the exit code: 1 when a text is not what plain decoding gives. */
@@ -133,11 +137,4 @@ function isPlain({ kind }: Configuration): boolean {
 function progress(what: string): void {
   if (!process.stderr.isTTY) return;
   process.stderr.write(`\r\u001b[K${what}`);
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError("It must be a whole number from 1 on.");
-  return value;
 }

@@ -1,0 +1,31 @@
+import { Command } from "commander";
+import { HydrantError } from "../src/index.ts";
+import { register as registerCpuKernels } from "./commands/cpu-kernels.ts";
+import { register as registerDecode } from "./commands/decode.ts";
+import { register as registerSuite } from "./commands/suite.ts";
+
+/*
+ * The front end of all benchmarks: a file per command in commands/. Without a command the suite runs.
+ * Exit codes: 0 done, 1 a result that is wrong or a failure with a message, 2 wrong usage.
+ */
+
+const program = new Command("bench")
+  .description("Measure kernels, steps and decoding, and check every result in the same run.")
+  .showHelpAfterError("(--help lists the options)")
+  .configureHelp({ showGlobalOptions: true });
+
+for (const register of [registerSuite, registerDecode, registerCpuKernels]) register(program);
+
+// The reader of a pipe has seen enough (`| head`).
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof HydrantError)) throw error;
+  console.error(`bench: ${error.oneLine}`);
+  process.exitCode = 1;
+}
