@@ -7,6 +7,7 @@ export { type GenerateChunk, type GenerateResult, Model } from "./api/model.ts";
 export type { Precision } from "./api/open-device.ts";
 export type { GenerateOptions, GenerateRequest, PromptInput } from "./api/request.ts";
 export { type SyntheticOptions, syntheticModel } from "./api/synthetic-model.ts";
+export type { RecordedGeneration, RecordedStep } from "./inspection/recorded-generation.ts";
 export { parseTreeJson } from "./speculation/tree-json.ts";
 export type { TreeTopology } from "./speculation/tree.ts";
 export { CHAT_COMMANDS, type ChatCommand, parseCommand } from "./text/chat-command.ts";

@@ -53,7 +53,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
     const checkpoints = await openCheckpoints(dir, headsDir, opened);
     const device = await openDevice(options.device ?? "auto", options);
     try {
-      return await loadOnto(device, checkpoints, dir, options);
+      return await loadOnto(device, checkpoints, model, dir, options);
     } catch (error) {
       await device.executor.dispose();
       throw error;
@@ -66,6 +66,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
 async function loadOnto(
   { executor, cacheType, prefillRows }: OpenDevice,
   checkpoints: Checkpoints,
+  model: string,
   dir: string,
   options: LoadOptions,
 ): Promise<Model> {
@@ -84,6 +85,8 @@ async function loadOnto(
   const tokenizer = await loadTokenizer(dir);
   const chatTemplate = tokenizer && (await loadChatTemplate(dir, { tokenizer, names: [dir] }));
   return new Model({
+    name: model,
+    headsName: options.heads,
     base,
     drafter,
     executor,

@@ -3,6 +3,7 @@ import { Decoder } from "../../runtime/decoder.ts";
 import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
 import { deferred } from "../drafters/deferred.ts";
 import { noDrafter } from "../drafters/none.ts";
+import type { RecordedGeneration } from "../inspection/recorded-generation.ts";
 import { samplingFields } from "../ir/op.ts";
 import { type AcceptanceRule, buildPrefill, buildStep } from "../models/decode-graphs.ts";
 import type { BaseModel } from "../models/llama.ts";
@@ -18,6 +19,7 @@ import { HydrantError } from "../util/errors.ts";
 import { autoCandidates, chooseTree } from "./choose-tree.ts";
 import type { FinishReason, GenerationStats } from "./generation-stats.ts";
 import { measureSteps } from "./measure-steps.ts";
+import { GenerationRecorder } from "./record-generation.ts";
 import { checkRequest, type GenerateRequest } from "./request.ts";
 import { TextAssembly } from "./text-assembly.ts";
 
@@ -35,6 +37,8 @@ export interface GenerateChunk {
   /** Set on the last chunk. */
   readonly finishReason?: FinishReason | undefined;
   readonly stats?: GenerationStats | undefined;
+  /** With the last chunk of a request that asked to `record`. */
+  readonly recording?: RecordedGeneration | undefined;
 }
 
 export interface GenerateResult {
@@ -42,10 +46,16 @@ export interface GenerateResult {
   readonly tokens: readonly number[];
   readonly finishReason: FinishReason;
   readonly stats: GenerationStats;
+  /** Of a request that asked to `record`. */
+  readonly recording?: RecordedGeneration | undefined;
 }
 
 /** What `loadModel` puts together. */
 export interface ModelParts {
+  /** Folder, hub id or shape of the model, as it was asked for. */
+  readonly name: string;
+  /** The same of the draft heads. */
+  readonly headsName: string | undefined;
   readonly base: BaseModel;
   readonly drafter: Drafter;
   readonly executor: Executor;
@@ -166,6 +176,8 @@ export class Model implements AsyncDisposable {
       !("messages" in request),
     );
 
+    const recorder = request.record === true ? new GenerationRecorder(tokenizer) : undefined;
+
     const treeNodes = Math.max(...policy.trees.map((tree) => tree.size));
     const pooled = this.#takeDecoder({
       rule: checked.acceptance.rule === "typical" ? "typical" : "match",
@@ -188,7 +200,7 @@ export class Model implements AsyncDisposable {
       {
         ...inputs,
         prompt,
-        policy,
+        policy: recorder?.watch(policy) ?? policy,
         maxNewTokens: checked.maxNewTokens,
         eosTokenIds: new Set(
           request.ignoreEos ? [] : [...base.config.eosTokenIds, ...this.#turnEnds(request)],
@@ -208,6 +220,7 @@ export class Model implements AsyncDisposable {
         committed += outcome.committed.length;
         const { pieces, stopped } = text.push(tokens);
         newTokens += pieces.length;
+        recorder?.step(outcome.tree, outcome.path, pieces);
         const tail = !stopped && finish !== undefined ? text.flush() : { text: "", stopped: false };
         const finishReason = stopped || tail.stopped ? "stop" : finish;
         const chunk = {
@@ -237,7 +250,19 @@ export class Model implements AsyncDisposable {
               : drafter.name,
           seed: String(checked.seed),
         };
-        yield { ...chunk, finishReason, stats };
+        const recording = recorder?.finish(
+          {
+            model: this.#parts.name,
+            heads: this.#parts.headsName,
+            request,
+            checked,
+            promptTokens: prompt,
+            finishReason,
+            stats,
+          },
+          tail.text,
+        );
+        yield { ...chunk, finishReason, stats, ...(recording && { recording }) };
         return;
       }
     } catch (error) {
@@ -261,7 +286,8 @@ export class Model implements AsyncDisposable {
       text += chunk.text;
       tokens.push(...chunk.tokens);
       if (chunk.finishReason !== undefined && chunk.stats !== undefined) {
-        return { text, tokens, finishReason: chunk.finishReason, stats: chunk.stats };
+        const { finishReason, stats, recording } = chunk;
+        return { text, tokens, finishReason, stats, ...(recording && { recording }) };
       }
     }
     throw new Error("internal error: the stream ended without a finish reason");

@@ -43,6 +43,8 @@ export interface GenerateOptions {
    * Default: `auto` for method `auto`, else `mc_sim_7b_63` as deep as the heads go.
    */
   readonly tree?: string | TreeTopology | readonly (readonly number[])[] | undefined;
+  /** Keep every step's tree, acceptance and time, and give them with the result; default false. */
+  readonly record?: boolean | undefined;
   /** Stops within one step; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }

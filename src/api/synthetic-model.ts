@@ -36,6 +36,8 @@ export async function syntheticModel(
     const contextLength = chooseContext(options.contextLength, base.config);
     const source = syntheticWeights(weightGraphs(base, drafter));
     return new Model({
+      name: shape,
+      headsName: options.heads,
       base,
       drafter,
       executor,

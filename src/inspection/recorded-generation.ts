@@ -37,6 +37,11 @@ export interface RecordedStep {
   readonly path: readonly number[];
   /** Tokens given out: fewer than `path` holds where the text ends inside a step. */
   readonly given: number;
+  /**
+   * What each token given out added to the text. A character or a stop string in the making is held
+   * back for a later token. Absent without a tokenizer.
+   */
+  readonly pieces?: readonly string[] | undefined;
   /** The device's share of the step, launch to outputs. */
   readonly ms: number;
 }

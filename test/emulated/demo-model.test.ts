@@ -49,6 +49,8 @@ async function demoOn(
   const weights = await executor.load(source);
   await Promise.all(opened.map((one) => one.close()));
   return new LoadedModel({
+    name: base,
+    headsName: undefined,
     base: model,
     drafter,
     // The executor outlives the model.
