@@ -47,12 +47,16 @@ export class LoweringContext {
     return this.typeOf(value).shape.map(Number);
   }
 
-  /** Arena memory for a value some kernel is about to store. */
-  store(value: ValueId): BufferId {
+  /**
+   * Arena memory for a value some kernel is about to store.
+   * @param part which result of its node it is, for nodes with several of one type.
+   */
+  store(value: ValueId, part?: string): BufferId {
     const known = this.#stored.get(value);
     if (known !== undefined) return known;
     const label = this.analysis.maker(value)?.label ?? `%${value}`;
-    const id = this.buffers.scratch(this.typeOf(value), label);
+    const whole = part === undefined ? label : `${label}: ${part}`;
+    const id = this.buffers.scratch(this.typeOf(value), whole);
     this.#stored.set(value, id);
     return id;
   }
