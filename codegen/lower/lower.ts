@@ -20,17 +20,21 @@ import { lowerElementwise, lowerEmbedding, lowerRmsNorm, lowerRope } from "./row
  */
 export function lower(fused: FusedGraph, dims: DimBindings, target: Target): Program {
   const context = new LoweringContext(new Analysis(fused), target);
-  const calls = fused.groups.flatMap((group) => lowerGroup(context, group));
+  const calls = fused.groups.flatMap((group, index) =>
+    lowerGroup(context, group).map(({ kernel, launch }) => ({
+      kernel,
+      launch: { ...launch, group: index },
+    })),
+  );
   const { call, ring } = lowerFinish(context);
-  calls.push(call);
   const kernels = new Map<string, KernelSource>();
-  for (const { kernel } of calls) kernels.set(kernel.entry, kernel);
+  for (const { kernel } of [...calls, call]) kernels.set(kernel.entry, kernel);
   return {
     name: fused.graph.name,
     dims,
     kernels: [...kernels.values()],
     buffers: context.buffers.all,
-    launches: calls.map(({ launch }) => launch),
+    launches: [...calls.map(({ launch }) => launch), call.launch],
     arenaBytes: 0,
     ring,
   };

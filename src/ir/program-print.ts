@@ -71,7 +71,7 @@ const once = { period: 1, times: 1 };
  * How the launches from `start` on repeat: the period that covers most of them, the shortest where
  * several do. Launches are equal when kernel and grid are; buffers differ from layer to layer.
  */
-function repetition(
+export function repetition(
   launches: readonly Launch[],
   start: number,
 ): { readonly period: number; readonly times: number } {

@@ -81,6 +81,8 @@ export interface Launch {
   /** Labels of the graph nodes it computes, joined. */
   readonly label: string;
   readonly traffic: Traffic;
+  /** Index of the fused graph's group it computes; absent for the launch that ends a run. */
+  readonly group?: number | undefined;
 }
 
 /** An output of the graph, at a byte offset from the start of a ring slot. */
