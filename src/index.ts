@@ -31,5 +31,7 @@ export {
   inspect,
   inspectStages,
 } from "./api/inspect.ts";
+export { explorerPage } from "./api/inspect/page.ts";
+export type { PageData } from "./inspection/inspection.ts";
 export { type KernelRunArg, parseKernelArg } from "./api/kernel-arg.ts";
 export { type KernelRunOptions, type KernelRunResult, runKernel } from "./api/kernel-run.ts";

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import {
+  explorerPage,
   type GenerateRequest,
   HydrantError,
   type PromptInput,
@@ -16,6 +17,7 @@ import {
   type SamplingFlags,
   tokenIds,
 } from "../model-options.ts";
+import { OutputFile } from "../output-file.ts";
 
 interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly prompt?: string;
@@ -23,6 +25,7 @@ interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly promptTokens?: number[];
   readonly json?: boolean;
   readonly trace?: boolean;
+  readonly inspect?: string;
 }
 
 export function registerGenerate(program: Command): void {
@@ -33,6 +36,7 @@ export function registerGenerate(program: Command): void {
     .option("--prompt-tokens <ids>", "… as token ids: 1,2,3", tokenIds)
     .option("--json", "print one JSON object and nothing else")
     .option("--trace", "with --json: every step's tree and accepted tokens")
+    .option("--inspect <file.html>", "write a page that replays the generation step by step")
     .action(async (flags: GenerateFlags) => {
       checkModelFlags(command, flags);
       const given = [flags.prompt, flags.promptFile, flags.promptTokens].filter(
@@ -47,12 +51,25 @@ export function registerGenerate(program: Command): void {
 async function generate(flags: GenerateFlags): Promise<void> {
   const input = await promptInput(flags);
   const options = await generateOptions(flags);
+  const page = flags.inspect === undefined ? undefined : await OutputFile.open(flags.inspect);
+  try {
+    await generateTo(flags, { ...options, ...input, record: page !== undefined }, page);
+  } finally {
+    await page?.discard();
+  }
+}
+
+async function generateTo(
+  flags: GenerateFlags,
+  prompted: GenerateRequest,
+  page: OutputFile | undefined,
+): Promise<void> {
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort(new HydrantError("cli/interrupted", "Interrupted."));
   process.once("SIGINT", onInterrupt);
   const model = await loadFromFlags(flags, interrupt.signal);
   try {
-    const request: GenerateRequest = { ...options, ...input, signal: interrupt.signal };
+    const request: GenerateRequest = { ...prompted, signal: interrupt.signal };
     const tokens: number[] = [];
     const trace: TraceStep[] = [];
     let text = "";
@@ -75,6 +92,9 @@ async function generate(flags: GenerateFlags): Promise<void> {
             `${stats.method} on ${stats.device}, finished: ${finishReason}, seed ${stats.seed}`,
         );
       }
+      if (page === undefined) continue;
+      await page.write(await explorerPage({ generation: chunk.recording }));
+      if (!flags.json) console.error(`The generation to replay: ${flags.inspect}`);
     }
   } finally {
     process.off("SIGINT", onInterrupt);
