@@ -19,6 +19,7 @@ import { HydrantError } from "../util/errors.ts";
 import { autoCandidates, chooseTree } from "./choose-tree.ts";
 import type { FinishReason, GenerationStats } from "./generation-stats.ts";
 import { measureSteps } from "./measure-steps.ts";
+import { RankMeter, type RankMeterOptions } from "./rank-meter.ts";
 import { GenerationRecorder } from "./record-generation.ts";
 import { checkRequest, type GenerateRequest } from "./request.ts";
 import { TextAssembly } from "./text-assembly.ts";
@@ -291,6 +292,16 @@ export class Model implements AsyncDisposable {
       }
     }
     throw new Error("internal error: the stream ended without a finish reason");
+  }
+
+  /**
+   * Measures the loaded heads on texts that are known, with caches of its own; to be disposed by the
+   * caller, before the model.
+   * @throws HydrantError `ranks/no-heads`, `ranks/options`
+   */
+  rankMeter(options: RankMeterOptions = {}): RankMeter {
+    this.#checkAlive();
+    return new RankMeter(this.#parts, options);
   }
 
   /** Frees the weights, caches and threads. Running generations fail. */

@@ -43,7 +43,7 @@ function draftTree(
   b: GraphBuilder,
   model: BaseModel,
   tree: TreeTopology,
-  { root, length }: DraftStep,
+  { root, length, path }: DraftStep,
 ): Value {
   const levels = draftLevels(tree);
   const tokens = [root];
@@ -80,7 +80,7 @@ function draftTree(
         writeKeysAndValues(b, model, names, inputNorm(b, model, shown), at, start);
         slot += kept.length;
       }
-      frontier = expandedTokens(b, level, next, children);
+      frontier = expandedTokens(b, level, next, children, { path });
     });
   }
   return b.concat(tokens, 0, "draft.tokens");

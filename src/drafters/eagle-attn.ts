@@ -48,7 +48,7 @@ function draftTree(
   b: GraphBuilder,
   model: BaseModel,
   tree: TreeTopology,
-  { root, length }: DraftStep,
+  { root, length, path }: DraftStep,
   maskRows: (tree: TreeTopology, depth: number) => MaskRows,
 ): Value {
   const levels = draftLevels(tree);
@@ -62,7 +62,7 @@ function draftTree(
       const next = levels[depth + 1];
       if (next === undefined) return;
       const parents = parentRows(b, next, outputs);
-      const expanded = expandedTokens(b, level, next, children);
+      const expanded = expandedTokens(b, level, next, children, { path });
       const count = next.expanded.length;
       // The root's pair sits at position length-1, so a node at depth d sits at length-1+d.
       const positions = b.add(b.constant("i32", new Array<number>(count).fill(depth)), length);

@@ -8,7 +8,7 @@ import {
   rowsOf,
 } from "../models/llama.ts";
 import { draftLevels } from "../speculation/draft-levels.ts";
-import type { CommittedRows, Drafter } from "../speculation/drafter.ts";
+import type { CommittedRows, Drafter, DraftStep } from "../speculation/drafter.ts";
 import type { TreeTopology } from "../speculation/tree.ts";
 import { draftIndependently } from "./medusa.ts";
 import { rememberHidden, rememberedHidden } from "./remembered-hidden.ts";
@@ -39,9 +39,9 @@ export function hydra(model: BaseModel, heads: HydraHeads): Drafter {
       const hidden = heads.arch === "prefix-mlp" ? prefixLayer(b, model, rows) : rows.hidden;
       rememberHidden(b, model, hidden, rows.last);
     },
-    draft(b, tree, { root }) {
-      if (heads.grounded) return draftSequentially(b, model, heads, tree, root);
-      return draftIndependently(b, tree, root, (head) =>
+    draft(b, tree, step) {
+      if (heads.grounded) return draftSequentially(b, model, heads, tree, step);
+      return draftIndependently(b, tree, step.root, (head) =>
         headLogits(b, model, heads, head, rememberedHidden(b, model)),
       );
     },
@@ -73,9 +73,10 @@ function draftSequentially(
   model: BaseModel,
   heads: HydraHeads,
   tree: TreeTopology,
-  root: Value,
+  step: DraftStep,
 ): Value {
   const levels = draftLevels(tree);
+  const { root } = step;
   const tokens = [root];
   // One row per expanded node: [hidden ; E(root) ; E(path token 1) ; …], a slot wider at each depth.
   let rows = b.concat([rememberedHidden(b, model), embedTokens(b, model, root)], 1, "draft.rows");
@@ -85,7 +86,7 @@ function draftSequentially(
       tokens.push(children);
       const next = levels[depth + 1];
       if (next === undefined) return;
-      const grown = embedTokens(b, model, expandedTokens(b, level, next, children));
+      const grown = embedTokens(b, model, expandedTokens(b, level, next, children, step));
       rows = b.concat([parentRows(b, next, rows), grown], 1, "rows");
     });
   }

@@ -1,5 +1,6 @@
 import type { GraphBuilder, Value } from "../ir/builder.ts";
 import type { DraftLevel } from "../speculation/draft-levels.ts";
+import type { DraftStep } from "../speculation/drafter.ts";
 
 /**
  * Tokens of a level's children i32[children] from the logits f32[parents, V] of its parents. With
@@ -25,13 +26,21 @@ export function parentRows(b: GraphBuilder, next: DraftLevel, parents: Value): V
   return b.gather(parents, b.constant("i32", Array.from(next.expandedParentRows)), "parent_rows");
 }
 
-/** Of the tokens i32[children] of `level`, those that the next level expands. */
+/**
+ * Of the tokens i32[children] of `level`, those that the next level expands; the known ones where
+ * the step has a `path`.
+ */
 export function expandedTokens(
   b: GraphBuilder,
   level: DraftLevel,
   next: DraftLevel,
   children: Value,
+  { path }: Pick<DraftStep, "path"> = {},
 ): Value {
+  if (path !== undefined) {
+    const known = Array.from(next.expanded, () => level.depth);
+    return b.gather(path, b.constant("i32", known), "expanded_tokens");
+  }
   const indices = Array.from(next.expanded, (node) => level.children.indexOf(node));
   return b.gather(children, b.constant("i32", indices), "expanded_tokens");
 }

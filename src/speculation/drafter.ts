@@ -39,4 +39,10 @@ export interface DraftStep {
   readonly root: Value;
   /** Committed tokens before the root = the root's position, i32[1]. */
   readonly length: Value;
+  /**
+   * Tokens after the root that are known already, i32[maxDepth]; only where ranks are measured. Every
+   * expanded node of depth d then stands for token d - 1 of these instead of a drafted one, so that
+   * its children are proposed given the right prefix.
+   */
+  readonly path?: Value | undefined;
 }
