@@ -1,5 +1,7 @@
 /**
- * Public API. Load a model with `loadModel`, then `stream` or `generate`.
+ * Everything a program may use. Load a model with `loadModel`, then `stream` or `generate`.
+ *
+ * @packageDocumentation
  */
 export type { FinishReason, GenerationStats, TraceStep } from "./api/generation-stats.ts";
 export { type LoadOptions, loadModel } from "./api/load-model.ts";
@@ -9,16 +11,17 @@ export type { GenerateOptions, GenerateRequest, PromptInput } from "./api/reques
 export { type SyntheticOptions, syntheticModel } from "./api/synthetic-model.ts";
 export type { RecordedGeneration, RecordedStep } from "./inspection/recorded-generation.ts";
 export { parseTreeJson } from "./speculation/tree-json.ts";
-export type { TreeTopology } from "./speculation/tree.ts";
+export type { TreePath, TreeTopology } from "./speculation/tree.ts";
 export { CHAT_COMMANDS, type ChatCommand, parseCommand } from "./text/chat-command.ts";
 export { Conversation } from "./text/conversation.ts";
 export { loadConversation, saveConversation } from "./text/conversation-file.ts";
-export { InputAssembler } from "./text/input-assembler.ts";
+export { type AssembledInput, InputAssembler } from "./text/input-assembler.ts";
 export type { Message } from "./text/message.ts";
 export { openTokenizer } from "./api/open-tokenizer.ts";
-export type { Tokenizer } from "./text/tokenizer.ts";
+export type { DecodeOptions, TextStream } from "./text/token-text.ts";
+export type { EncodeOptions, Tokenizer } from "./text/tokenizer.ts";
 export { HydrantError } from "./util/errors.ts";
-export { convertCheckpoint, type ConvertedFile } from "./weights/convert.ts";
+export { convertCheckpoint, type ConvertedFile, type ConvertOptions } from "./weights/convert.ts";
 export type { HubProgress } from "./weights/hub.ts";
 export {
   type DoctorCheck,
@@ -33,5 +36,10 @@ export {
 } from "./api/inspect.ts";
 export { explorerPage } from "./api/inspect/page.ts";
 export type { PageData } from "./inspection/inspection.ts";
-export { type KernelRunArg, parseKernelArg } from "./api/kernel-arg.ts";
+export {
+  type BufferInit,
+  type KernelDType,
+  type KernelRunArg,
+  parseKernelArg,
+} from "./api/kernel-arg.ts";
 export { type KernelRunOptions, type KernelRunResult, runKernel } from "./api/kernel-run.ts";

@@ -6,28 +6,38 @@ import { cacheDirectory } from "../util/cache-directory.ts";
 import { HydrantError } from "../util/errors.ts";
 import { makeDirectory } from "../util/make-directory.ts";
 
+/** One thing a machine needs to run models, and whether it is there. */
 export interface DoctorCheck {
+  /** What was looked at: `NVRTC`. */
   readonly name: string;
   /** `missing` parts are optional; `broken` ones are there and do not work. */
   readonly status: "ok" | "missing" | "broken";
+  /** What was found. */
   readonly detail: string;
   /** The command or step that mends it. */
   readonly fix?: string;
 }
 
+/** What `diagnose` found. */
 export interface DoctorReport {
+  /** In the order in which parts build on each other. */
   readonly checks: readonly DoctorCheck[];
+  /** GPUs the driver shows. */
   readonly devices: readonly {
     readonly name: string;
+    /** `9.0`. */
     readonly computeCapability: string;
     readonly totalBytes: number;
     readonly freeBytes: number;
     readonly multiprocessors: number;
   }[];
+  /** Every NVRTC found, the preferred one first. */
   readonly nvrtc: readonly {
     readonly path: string;
     readonly version: string;
+    /** How it was found: `loader`, `cache`, … */
     readonly origin: string;
+    /** Architectures it compiles for: 80 for `sm_80`. */
     readonly archs: readonly number[];
   }[];
 }

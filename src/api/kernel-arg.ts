@@ -4,6 +4,7 @@ import { toBf16, toF16 } from "../ir/float-formats.ts";
 import { HydrantError } from "../util/errors.ts";
 
 export const kernelDTypes = ["f64", "f32", "f16", "bf16", "i64", "i32", "u32", "i8", "u8"] as const;
+/** Element types of kernel arguments. */
 export type KernelDType = (typeof kernelDTypes)[number];
 
 export const bytesPerElement: Record<KernelDType, number> = {
@@ -18,11 +19,13 @@ export const bytesPerElement: Record<KernelDType, number> = {
   u8: 1,
 };
 
+/** What a buffer holds before the kernel runs. */
 export type BufferInit =
   | { readonly kind: "zeros" | "ones" | "iota" | "random" | "uninit" }
   /** Raw little-endian elements, as many bytes as the buffer has. */
   | { readonly kind: "file"; readonly path: string };
 
+/** One argument of a kernel: memory made for the run, or a value. */
 export type KernelRunArg =
   | {
       readonly kind: "buffer";
@@ -39,7 +42,10 @@ const usage = (text: string, message: string): HydrantError =>
     hint: "Write a buffer as DTYPE:COUNT:INIT (f32:1024:random) or a scalar as DTYPE=VALUE (i32=1024).",
   });
 
-/** Throws `kernel/argument` for anything that is neither form. */
+/**
+ * Reads an argument as the command line takes it: a buffer `DTYPE:COUNT:INIT`, a scalar `DTYPE=VALUE`.
+ * @throws HydrantError `kernel/argument` for anything that is neither form.
+ */
 export function parseKernelArg(text: string): KernelRunArg {
   const scalar = /^(\w+)=(.*)$/.exec(text);
   if (scalar !== null) {

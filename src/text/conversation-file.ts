@@ -43,7 +43,7 @@ export function parseConversation(text: string, path: string): Conversation {
   });
 }
 
-/** @throws HydrantError `conversation/unwritable`. */
+/** Writes a conversation to a file, as JSON. @throws HydrantError `conversation/unwritable`. */
 export async function saveConversation(conversation: Conversation, path: string): Promise<void> {
   try {
     await writeFile(path, formatConversation(conversation));
@@ -55,7 +55,10 @@ export async function saveConversation(conversation: Conversation, path: string)
   }
 }
 
-/** @throws HydrantError `conversation/unreadable`, or as `parseConversation`. */
+/**
+ * Reads a conversation back, or one that FastChat or Hydra saved.
+ * @throws HydrantError `conversation/unreadable`, `conversation/…` for what is no conversation.
+ */
 export async function loadConversation(path: string): Promise<Conversation> {
   let text: string;
   try {

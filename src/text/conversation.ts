@@ -22,6 +22,7 @@ export class Conversation {
     return conversation;
   }
 
+  /** The system message, if there is one. */
   get system(): string | undefined {
     return this.#system;
   }

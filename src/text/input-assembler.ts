@@ -1,3 +1,4 @@
+/** What is known of a message after another line: whether more has to come, or its text. */
 export type AssembledInput =
   | { readonly kind: "incomplete" }
   | { readonly kind: "complete"; readonly text: string };
@@ -17,6 +18,7 @@ export class InputAssembler {
     return this.#fenced || this.#lines.length > 0;
   }
 
+  /** Takes the next line. */
   push(line: string): AssembledInput {
     if (this.#fenced) {
       if (line.trim() === FENCE) return this.#complete();

@@ -1,11 +1,15 @@
 import { HydrantError } from "../util/errors.ts";
 
+/** Who may speak in a conversation. */
 export const ROLES = ["system", "user", "assistant"] as const;
+/** Who speaks in a conversation. */
 export type Role = (typeof ROLES)[number];
 
 /** One turn of a conversation. */
 export interface Message {
+  /** Who speaks. */
   readonly role: Role;
+  /** What is said. */
   readonly content: string;
 }
 

@@ -18,6 +18,7 @@ export interface TokenTextRules {
   readonly stripsLeadingSpace: boolean;
 }
 
+/** How ids become text. */
 export interface DecodeOptions {
   /** Leaves special tokens out. Default false. */
   readonly skipSpecial?: boolean;
@@ -35,6 +36,7 @@ export class TextStream {
   readonly #utf8: Utf8Stream;
   #atStart: boolean;
 
+  /** @internal Made by `Tokenizer.decodeStream`. */
   constructor(rules: TokenTextRules, options: DecodeOptions = {}) {
     this.#rules = rules;
     this.#skipSpecial = options.skipSpecial ?? false;
@@ -42,7 +44,7 @@ export class TextStream {
     this.#atStart = rules.stripsLeadingSpace && options.continuing !== true;
   }
 
-  /** @throws HydrantError `tokenizer/id-out-of-range`. */
+  /** The characters the id completes. @throws HydrantError `tokenizer/id-out-of-range`. */
   push(id: number): string {
     const rules = this.#rules;
     if (!Number.isInteger(id) || id < 0 || id >= rules.vocabSize) {

@@ -1,5 +1,6 @@
 import type { DecodeOptions, TextStream } from "./token-text.ts";
 
+/** How text becomes ids. */
 export interface EncodeOptions {
   /**
    * Begin with the beginning-of-sequence token: exactly one, whether or not the text writes it
@@ -22,14 +23,18 @@ export interface Tokenizer {
   decode(ids: readonly number[], options?: DecodeOptions): string;
   /** Decodes ids as they come; `decode` is this over all ids at once. */
   decodeStream(options?: DecodeOptions): TextStream;
+  /** The beginning-of-text token, if the model has one. */
   readonly bosId: number | undefined;
+  /** The end-of-text token, if the model has one. */
   readonly eosId: number | undefined;
   /** Whether the model's own files put `bosId` before a plain prompt. */
   readonly addsBos: boolean;
   /** One more than the largest id. The model's embedding may have more rows (padding). */
   readonly vocabSize: number;
+  /** Tokens that stand for no text: beginning and end of text, turns of a chat. */
   readonly specialIds: ReadonlySet<number>;
   /** The token as the vocabulary writes it; `undefined` for an id without a token. */
   idToToken(id: number): string | undefined;
+  /** The id of a token as the vocabulary writes it; `undefined` where there is no such token. */
   tokenToId(token: string): number | undefined;
 }

@@ -14,6 +14,7 @@ export class HydrantError extends Error {
   /** What the user can do about it. */
   readonly hint: string | undefined;
 
+  /** @param code `area/what`; @param message a sentence: what happened and why. */
   constructor(
     code: string,
     message: string,

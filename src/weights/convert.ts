@@ -6,13 +6,17 @@ import { cannotRead } from "./random-access-file.ts";
 import { writeSafetensors } from "./safetensors-writer.ts";
 import { shorten, type TensorFile } from "./tensor-file.ts";
 
+/** A file that `convertCheckpoint` wrote. */
 export interface ConvertedFile {
+  /** Where it is. */
   readonly file: string;
+  /** How many tensors it holds. */
   readonly tensors: number;
   /** Data bytes written. */
   readonly bytes: number;
 }
 
+/** Settings of `convertCheckpoint`. */
 export interface ConvertOptions {
   /** Called as each tensor is written; `done` and `total` in bytes of one output file. */
   readonly progress?: (event: {

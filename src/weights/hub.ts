@@ -14,9 +14,11 @@ import {
 import { downloadTo, type RemoteFile, statusError } from "./hub-download.ts";
 import { readJsonFile } from "./json-file.ts";
 
+/** How far the download of one file has come. */
 export interface HubProgress {
+  /** Its path in the repository. */
   readonly file: string;
-  /** Bytes. */
+  /** Bytes that have arrived. */
   readonly done: number;
   readonly total: number;
 }
