@@ -14,6 +14,7 @@ import type { Nvrtc } from "../../runtime/nvrtc/nvrtc.ts";
 import { HydrantError } from "../util/errors.ts";
 import { bytesPerElement, initialBytes, type KernelRunArg } from "./kernel-arg.ts";
 
+/** A kernel, its launch and its arguments. */
 export interface KernelRunOptions {
   /** CUDA C++, or PTX when `fileName` ends in `.ptx`. */
   readonly source: string;
@@ -36,6 +37,7 @@ export interface KernelRunOptions {
   readonly fuel?: number;
 }
 
+/** What a run did: faults found, what it cost, and the buffers afterwards. */
 export interface KernelRunResult {
   /** Empty on a GPU, which looks for nothing. */
   readonly findings: readonly Finding[];
@@ -53,7 +55,9 @@ export interface KernelRunResult {
 }
 
 /**
- * Throws `CompileError` (with `details`) for source that does not compile, `kernel/arguments` when
+ * Compiles one CUDA kernel and runs it once.
+ *
+ * @throws HydrantError `nvrtc/compile` (with `details`) for source that does not compile, `kernel/arguments` when
  * the arguments do not fit the kernel, and the errors of the driver and of NVRTC.
  */
 export async function runKernel(options: KernelRunOptions): Promise<KernelRunResult> {

@@ -15,6 +15,7 @@ import { type OpenDevice, openDevice, type Precision } from "./open-device.ts";
 import { type CheckpointSource, expectedTensors, parameterSource } from "./parameter-source.ts";
 import { weightGraphs } from "./weight-graphs.ts";
 
+/** How a model is loaded, and where to. Every field has a default. */
 export interface LoadOptions {
   /** Folder, file or hub id of draft heads; plain decoding without. */
   readonly heads?: string | undefined;
@@ -33,6 +34,7 @@ export interface LoadOptions {
   readonly eagleMask?: EagleMask | undefined;
   /** Hears of downloads from the hub. */
   readonly onProgress?: ((progress: HubProgress) => void) | undefined;
+  /** Stops the loading; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 

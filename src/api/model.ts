@@ -42,6 +42,7 @@ export interface GenerateChunk {
   readonly recording?: RecordedGeneration | undefined;
 }
 
+/** A whole generation: the chunks of `stream` put together. */
 export interface GenerateResult {
   readonly text: string;
   readonly tokens: readonly number[];
@@ -97,6 +98,7 @@ export class Model implements AsyncDisposable {
   readonly #active = new Set<PooledDecoder>();
   #disposed = false;
 
+  /** @internal Made by `loadModel`. */
   constructor(parts: ModelParts) {
     this.#parts = parts;
   }
@@ -314,6 +316,7 @@ export class Model implements AsyncDisposable {
     await this.#parts.executor.dispose();
   }
 
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }

@@ -49,6 +49,7 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What to continue and how: `{ prompt: "Once", temperature: 0.8 }`. */
 export type GenerateRequest = PromptInput & GenerateOptions;
 
 /** A request's numbers, checked. */

@@ -15,6 +15,7 @@ import { weightGraphs } from "./weight-graphs.ts";
 /** Weights of published models have this type, and so have synthetic ones. */
 const weightType: FloatDType = "bf16";
 
+/** As for `loadModel`, but for what only files need. */
 export type SyntheticOptions = Omit<LoadOptions, "onProgress" | "eagleMask">;
 
 /**

@@ -28,6 +28,7 @@ export interface RecordedGeneration {
   readonly steps: readonly RecordedStep[];
 }
 
+/** One step of a recorded generation: what its tree held and what became of it. */
 export interface RecordedStep {
   /** Index into `trees`. */
   readonly tree: number;
