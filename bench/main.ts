@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { HydrantError } from "../src/index.ts";
 import { register as registerCpuKernels } from "./commands/cpu-kernels.ts";
 import { register as registerDecode } from "./commands/decode.ts";
+import { register as registerPrompts } from "./commands/prompts.ts";
 import { register as registerSuite } from "./commands/suite.ts";
 
 /*
@@ -14,7 +15,8 @@ const program = new Command("bench")
   .showHelpAfterError("(--help lists the options)")
   .configureHelp({ showGlobalOptions: true });
 
-for (const register of [registerSuite, registerDecode, registerCpuKernels]) register(program);
+for (const register of [registerSuite, registerDecode, registerPrompts, registerCpuKernels])
+  register(program);
 
 // The reader of a pipe has seen enough (`| head`).
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

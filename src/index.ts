@@ -6,10 +6,12 @@
 export type { FinishReason, GenerationStats, TraceStep } from "./api/generation-stats.ts";
 export { type LoadOptions, loadModel } from "./api/load-model.ts";
 export { type GenerateChunk, type GenerateResult, Model } from "./api/model.ts";
+export { RankMeter, type RankMeterOptions } from "./api/rank-meter.ts";
 export type { Precision } from "./api/open-device.ts";
 export type { GenerateOptions, GenerateRequest, PromptInput } from "./api/request.ts";
 export { type SyntheticOptions, syntheticModel } from "./api/synthetic-model.ts";
 export type { RecordedGeneration, RecordedStep } from "./inspection/recorded-generation.ts";
+export type { RankRecord } from "./speculation/rank-record.ts";
 export { parseTreeJson } from "./speculation/tree-json.ts";
 export type { TreePath, TreeTopology } from "./speculation/tree.ts";
 export { CHAT_COMMANDS, type ChatCommand, parseCommand } from "./text/chat-command.ts";

@@ -8,8 +8,14 @@ export interface PromptsResults {
   readonly model: string;
   readonly device: string;
   readonly prompts: number;
+  /** Answers given to them: one for every user turn. */
+  readonly turns: number;
   /** Most new tokens of a turn. */
   readonly newTokens: number;
+  /** Timed rounds over all turns. */
+  readonly rounds: number;
+  /** Turns whose prompt did not fit in the context, and what was done with them. */
+  readonly longPrompts: { readonly rule: "truncate" | "skip"; readonly turns: number };
   /** `greedy`, or the sampling settings. */
   readonly sampling: string;
   /** Plain decoding first. */
@@ -42,23 +48,34 @@ export interface CategoryResults {
   readonly newTokens: number;
   /** Tokens committed per forward pass of the base model; plain decoding is 1.00. */
   readonly tokensPerStep: number;
-  /** Of the turns. */
+  /** All new tokens of the turns over all their time, without prompts; over the rounds. */
   readonly tokensPerSecond: Spread;
-  /** Over plain decoding's rate on the same turns. */
+  /** Over plain decoding's rate on the same turns in the same round. */
   readonly speedup: Spread;
 }
 
 /** What became of drafts. Depth 0 holds the children of the root. */
 export interface MeasuredAcceptance {
   /**
-   * `[depth][rank]`: how often the rank-r candidate of an accepted node was the next token, whether
-   * or not the tree held that candidate (specs: accuracy given the right prefix).
+   * `[depth][rank]`: how often the rank-r candidate of head d, given the right prefix, was the token
+   * the base model went on with. Every position of the texts counts, whatever any tree held.
    */
   readonly table: readonly (readonly number[])[];
-  /** Accepted nodes the rows of `table` are over, by depth. */
+  /** Positions the rows of `table` are over, by depth. */
   readonly trials: readonly number[];
   /** Share of steps that committed at least d + 1 drafts, by depth d. */
   readonly survival: readonly number[];
+  /** The table, and the ranks it was counted from, tried on the tree that was decoded with. */
+  readonly check: AcceptanceCheck;
+}
+
+export interface AcceptanceCheck {
+  /** Tokens per step the table predicts, depths taken as independent. */
+  readonly expected: number;
+  /** Tokens per step of a replay of the recorded ranks, which assumes nothing. */
+  readonly replayed: number;
+  /** Turns that took decoding as many steps as the replay, of how many. */
+  readonly sameSteps: { readonly turns: number; readonly of: number };
 }
 
 export interface SweepPoint {
@@ -67,8 +84,13 @@ export interface SweepPoint {
   readonly paths: readonly TreePath[];
   /** Tokens per step the acceptance table predicts. */
   readonly expected: number;
-  /** Milliseconds of a step with this tree, where it was timed. */
+  /** Milliseconds of a step with this tree, over turns, where some were decoded with it. */
   readonly stepMs?: Spread | undefined;
-  /** Measured by decoding with the tree, where that was done. */
+  /**
+   * Tokens per step over all turns, by replaying the recorded ranks: the steps that decoding with the
+   * tree takes.
+   */
   readonly tokensPerStep?: number | undefined;
+  /** Of the turns decoded with it: how many took as many steps as the replay. */
+  readonly sameSteps?: { readonly turns: number; readonly of: number } | undefined;
 }

@@ -113,6 +113,11 @@ export class Model implements AsyncDisposable {
     return this.#parts.drafter.name;
   }
 
+  /** How many tokens ahead of a root the heads can guess; 0 without heads, infinite for recurrent ones. */
+  get draftDepth(): number {
+    return this.#parts.drafter.maxDepth;
+  }
+
   /** Most tokens a prompt and its continuation may have together. */
   get contextLength(): number {
     return this.#parts.contextLength;
