@@ -45,6 +45,11 @@ export interface EntryText {
   readonly includes: readonly string[];
   /** The specialisation block: constants and types, at file scope. */
   readonly config: string;
+  /**
+   * Statements that may run while the kernels before this one still do: they read weights and
+   * constants, never what a launch writes.
+   */
+  readonly prologue?: string | undefined;
   /** Statements of the kernel; they use the parameter names that registration returned. */
   readonly body: string;
   readonly threads: number;
@@ -134,7 +139,13 @@ export class KernelEntry {
 
   finish(text: EntryText): KernelCall {
     const includes = new Set(["prelude/all.cuh", ...this.#includes, ...text.includes]);
-    const body = [...this.#definitions, ...text.body.trim().split("\n")];
+    const body = [
+      "grid_launch_dependents();",
+      ...(text.prologue === undefined ? [] : text.prologue.trim().split("\n")),
+      "grid_dependency_wait();",
+      ...this.#definitions,
+      ...text.body.trim().split("\n"),
+    ];
     const bounds = text.minBlocks === undefined ? "" : `, ${text.minBlocks}`;
     const cluster =
       text.cluster === undefined ? "" : `__cluster_dims__(${text.cluster.join(", ")}) `;

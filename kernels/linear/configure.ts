@@ -15,6 +15,8 @@ export interface LinearConfig {
   readonly warpsRows: number;
   readonly warpsK: number;
   readonly stages: number;
+  /** Weights are copied in bulk, from before the inputs are there (compute capability 9.0). */
+  readonly bulk: boolean;
   readonly threads: number;
   /** Blocks that a multiprocessor holds: what registers and shared memory are cut for. */
   readonly resident: number;
@@ -157,10 +159,25 @@ function tensorCoreConfig(
     split,
     cluster,
     stages,
+    bulk: canCopyInBulk(shape, outputs * cut.blockTiles, target),
     threads,
     resident,
     sharedBytes: Math.max(stages * stageBytes, tileBytes),
   };
+}
+
+/** Bulk copies cannot fill with zeros: every block has all its outputs, every chunk all its inputs. */
+function canCopyInBulk(
+  { inputs, weights }: LinearShape,
+  blockOutputs: number,
+  { capability, nvrtcMajor }: Target,
+): boolean {
+  return (
+    capability >= 90 &&
+    nvrtcMajor >= 12 &&
+    inputs % chunkInputs === 0 &&
+    weights.every(({ outputs }) => outputs % blockOutputs === 0)
+  );
 }
 
 interface Cut {
@@ -234,6 +251,7 @@ function configureCudaCores(shape: LinearShape, rows: number): LinearConfig {
     warpsRows: 1,
     warpsK,
     stages: 1,
+    bulk: false,
     threads: 32 * warpsK,
     resident: 4,
     sharedBytes: 4 * warpsK * beside * rowTile * (outputs + 4),

@@ -16,6 +16,7 @@
 //   kParts, kSplit              parts of the inputs (chunks * part / kParts on); blocks they are shared by
 //   kWarpsOutputs, kWarpsRows, kWarpsK
 //   kStages                     of the ring
+//   kBulk                       weights are copied in bulk; see tensor-cores.cuh
 //   kCluster                    the kSplit blocks of a place are a cluster (compute capability 9.0)
 //   kBias, kScaleParts, kScaleWidth, kScaleEps
 // Grid: row tiles, kSplit, tiles / kBlockTiles. Row tiles of the same weights are neighbours, so that
@@ -89,28 +90,43 @@ DEVICE bool sum_splits(const TensorCores<Config>& loop, float* workspace, int* c
   return true;
 }
 
+// The block's part of the main loop.
+template <typename Config>
+DEVICE TensorCores<Config> tensor_cores(const Table<const typename Config::Weight, Config::kPointers>& weights,
+                                        const typename Config::Weight* x, int rows, unsigned char* shared) {
+  using Shape = TensorCoreShape<Config>;
+  const int warp = threadIdx.x / 32;
+  const int group = Config::kWarpsK == 1 ? 0 : warp / Shape::kGroupWarps;
+  return {weights,
+          x,
+          place_of<Config>(blockIdx.z * Config::kBlockTiles, Config::kBlockTiles, blockIdx.x, rows),
+          shared_address(shared) + Shape::kRingOffset + group * (Shape::kStageBytes * Config::kStages),
+          shared_address(shared) + group * (8 * Config::kStages),
+          group,
+          warp % Shape::kGroupWarps,
+          static_cast<int>(threadIdx.x % 32)};
+}
+
+// Before the kernel waits for its inputs: with kBulk, weights are on their way.
+template <typename Config>
+DEVICE void start_weights(const Table<const typename Config::Weight, Config::kPointers>& weights, int rows) {
+  extern __shared__ __align__(16) unsigned char shared[];
+  const auto loop = tensor_cores<Config>(weights, nullptr, rows, shared);
+  loop.start(Config::kSplit > 1 ? blockIdx.y : loop.group);
+}
+
 template <typename Config, typename Bias, typename Epilogue>
 DEVICE void linear_tensor_cores(const Table<const typename Config::Weight, Config::kPointers>& weights,
                                 const typename Config::Weight* x, int rows, const float* scale_sums, float* workspace,
                                 int* counters, const Bias& bias, const Epilogue& epilogue) {
   using Shape = TensorCoreShape<Config>;
   extern __shared__ __align__(16) unsigned char shared[];
-  constexpr int kScaleBytes = Config::kScaleParts > 0 ? (4 * Config::kRows + 15) / 16 * 16 : 0;
-  float* const scales = reinterpret_cast<float*>(shared);
-  unsigned char* const ring = shared + kScaleBytes;
-
-  const int warp = threadIdx.x / 32;
-  const int group = Config::kWarpsK == 1 ? 0 : warp / Shape::kGroupWarps;
-  unsigned char* const group_ring = ring + group * (Shape::kStageBytes * Config::kStages);
-  const TensorCores<Config> loop{weights,
-                                 x,
-                                 place_of<Config>(blockIdx.z * Config::kBlockTiles, Config::kBlockTiles, blockIdx.x, rows),
-                                 shared_address(group_ring),
-                                 group,
-                                 warp % Shape::kGroupWarps,
-                                 static_cast<int>(threadIdx.x % 32)};
+  const TensorCores<Config> loop = tensor_cores<Config>(weights, x, rows, shared);
+  const int group = loop.group;
+  float* const scales = reinterpret_cast<float*>(shared + Shape::kBarrierBytes);
+  unsigned char* const ring = shared + Shape::kRingOffset;
   typename TensorCores<Config>::Accumulators sums;
-  loop.run(group_ring, Config::kSplit > 1 ? blockIdx.y : group,
+  loop.run(ring + group * (Shape::kStageBytes * Config::kStages), Config::kSplit > 1 ? blockIdx.y : group,
            [&] { row_scales<Config>(scale_sums, loop.place, scales); }, sums);
   if constexpr (Config::kSplit > 1 && !Config::kCluster) {
     if (!sum_splits<Config>(loop, workspace, counters, sums)) return;

@@ -70,6 +70,7 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
       comment: comment(op, config, epilogue.name),
       includes: [`kernels/linear/linear-${loop}.cuh`, epilogue.include],
       config: `${configText(op, type, config)}\n${epilogue.config}`,
+      prologue: config.bulk ? `start_weights<Config>(${table}, ${count});` : undefined,
       body: [
         `const auto bias_of = [&](int weight, int output) { return ${biasText(bias)}; };`,
         `const auto epilogue = ${epilogue.functor};`,
@@ -78,7 +79,7 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
       threads: config.threads,
       minBlocks: config.resident,
       cluster: config.cluster ? [1, config.split, 1] : undefined,
-      sharedBytes: config.sharedBytes + scaleBytes(op, config),
+      sharedBytes: barrierBytes(config) + config.sharedBytes + scaleBytes(op, config),
       // An epilogue's loads would otherwise wait for its stores, output by output.
       restrict: true,
       grid: [rowTiles, config.split, gridTiles],
@@ -158,6 +159,11 @@ function splitMemory(
   ];
 }
 
+/** An mbarrier for each stage of each ring. */
+function barrierBytes({ bulk, stages, warpsK }: LinearConfig): number {
+  return bulk ? Math.ceil((8 * stages * warpsK) / 16) * 16 : 0;
+}
+
 function scaleBytes({ rowScale }: LinearOp, { rowTile }: LinearConfig): number {
   return rowScale === undefined ? 0 : Math.ceil((4 * rowTile) / 16) * 16;
 }
@@ -206,6 +212,7 @@ function configText(op: LinearOp, type: LinearOp["x"]["dtype"], config: LinearCo
       kSplit: config.split,
       kCluster: config.cluster,
       kStages: config.stages,
+      kBulk: config.bulk,
     }),
     kBias: weights.some(({ bias }) => bias !== undefined),
     kScaleParts: rowScale?.parts ?? 0,

@@ -1,7 +1,9 @@
 // The main loop of 16-bit linear layers: weight rows are M of the tensor cores' products, tokens are
 // N, so that one token costs one n8 tile and 64 cost eight, with the same arithmetic for each.
 // Weights come packed as the instruction's fragments (src/ir/weight-layout.ts): a lane reads its
-// registers as 16 bytes. Weights and activations pass through a ring in shared memory.
+// registers as 16 bytes. Weights and activations pass through a ring in shared memory. With kBulk
+// (compute capability 9.0) one thread copies the weights in bulk, counted by an mbarrier per stage,
+// from before the kernel's inputs are there: weights then stream on from kernel to kernel.
 #pragma once
 #include "kernels/linear/place.cuh"
 #include "prelude/async-copy.cuh"
@@ -36,7 +38,10 @@ struct TensorCoreShape {
   static constexpr int kRowBytes = 2 * kChunkInputs + 16;
   static constexpr int kWeightBytes = kBlockM * kChunkTiles * 512;
   static constexpr int kStageBytes = kWeightBytes + Config::kRows * kRowBytes;
-  static constexpr int kRingBytes = kStageBytes * Config::kStages * Config::kWarpsK;
+  // Shared memory: barriers, factors of the rows, rings.
+  static constexpr int kBarrierBytes = Config::kBulk ? (8 * Config::kStages * Config::kWarpsK + 15) / 16 * 16 : 0;
+  static constexpr int kScaleBytes = Config::kScaleParts > 0 ? (4 * Config::kRows + 15) / 16 * 16 : 0;
+  static constexpr int kRingOffset = kBarrierBytes + kScaleBytes;
 
   static_assert(kBlockM % Config::kWarpsOutputs == 0, "warps share the outputs evenly");
   static_assert(Config::kRows % (8 * Config::kWarpsRows) == 0, "warps share the rows evenly");
@@ -56,6 +61,7 @@ struct TensorCores {
   const T* x;
   Place place;     // of the block
   u32 ring;        // of the group
+  u32 barriers;    // of the group: one for each stage
   int group;       // along the inputs
   int group_warp;  // in the group
   int lane;
@@ -93,6 +99,42 @@ struct TensorCores {
       const size_t tile = static_cast<size_t>((place.first_output + output) / 16) * Shape::kTiles + k_tile;
       cp_async_16(stage + slot * 512 + lane * 16, weight + tile * 256 + lane * 8, there ? 16 : 0);
     }
+  }
+
+  DEVICE bool copies_weights() const { return group_warp == 0 && lane == 0; }
+
+  // A tile's chunk lies together in memory. All of the block's outputs and inputs are there.
+  DEVICE void bulk_copy_weights(int stage, int chunk) const {
+#if __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ >= 12
+    constexpr u32 kBytes = Shape::kChunkTiles * 512;
+    const u32 barrier = barriers + 8 * stage;
+    mbarrier_arrive_expect(barrier, Shape::kWeightBytes);
+#pragma unroll 4
+    for (int m = 0; m < Shape::kBlockM; m++) {
+      const int output = place.first_output + m % Shape::kWeightTiles * 16;
+      const T* weight = weights.at[Config::kWeights > 1 ? m / Shape::kWeightTiles : place.weight];
+      const size_t tile = static_cast<size_t>(output / 16) * Shape::kTiles + chunk * Shape::kChunkTiles;
+      bulk_copy(ring + stage * Shape::kStageBytes + m * kBytes, weight + tile * 256, kBytes, barrier);
+    }
+#endif
+  }
+
+  // What needs no other kernel's results: barriers, and the first copies of weights.
+  DEVICE void start(int first_part) const {
+#if __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ >= 12
+    if (!copies_weights()) return;
+    for (int stage = 0; stage < Config::kStages; stage++) mbarrier_init(barriers + 8 * stage, 1);
+    mbarrier_init_fence();
+    async_proxy_fence();
+    const int first = part_start(first_part), end = part_start(first_part + Shape::kGroupParts);
+    for (int i = 0; i < Config::kStages - 1 && first + i < end; i++) bulk_copy_weights(i, first + i);
+#endif
+  }
+
+  DEVICE void wait_weights(int stage, u32 parity) const {
+#if __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ >= 12
+    mbarrier_wait(barriers + 8 * stage, parity);
+#endif
   }
 
   // Zeros past the rows and past the inputs: they meet whatever the other operand has there.
@@ -162,9 +204,13 @@ struct TensorCores {
     const int end = part_start(first_part + Shape::kGroupParts);
     int ahead = part_start(first_part);
     int fill = 0;  // stage that is copied to next
-    const auto copy_ahead = [&] {
+    const auto copy_ahead = [&](bool is_started) {
       if (ahead < end) {
-        copy_weights(ring + fill * Shape::kStageBytes, ahead);
+        if constexpr (!Config::kBulk) {
+          copy_weights(ring + fill * Shape::kStageBytes, ahead);
+        } else if (!is_started && copies_weights()) {
+          bulk_copy_weights(fill, ahead);
+        }
         copy_rows(ring_start + fill * Shape::kStageBytes + Shape::kWeightBytes, ahead);
       }
       cp_async_commit();  // Empty groups too: waits count them.
@@ -172,10 +218,11 @@ struct TensorCores {
       fill = fill + 1 == Config::kStages ? 0 : fill + 1;
     };
 #pragma unroll
-    for (int i = 0; i < Config::kStages - 1; i++) copy_ahead();
+    for (int i = 0; i < Config::kStages - 1; i++) copy_ahead(true);
     meanwhile();
 
     int use = 0;  // stage that is multiplied next
+    u32 parity = 0;
     Accumulators part_sums;
 #pragma unroll 1
     for (int part = 0; part < Shape::kGroupParts; part++) {
@@ -193,9 +240,11 @@ struct TensorCores {
         cp_async_wait<Config::kStages - 2>();
         // Everybody's copies have landed, and nobody reads the stage that is filled next any more.
         group_barrier();
-        copy_ahead();
+        copy_ahead(false);
+        if constexpr (Config::kBulk) wait_weights(use, parity);
         multiply(ring + use * Shape::kStageBytes, accumulators);
         use = use + 1 == Config::kStages ? 0 : use + 1;
+        if (use == 0) parity ^= 1;
       }
       if constexpr (Shape::kGroupParts > 1) {
 #pragma unroll

@@ -127,7 +127,7 @@ export class LoadedProgram {
     const endHold = holdStream(driver, stream);
     this.#queue([]);
     const events = [undefined, ...bound.launches].map((launch) => {
-      if (launch !== undefined) driver.launch(launch, stream);
+      if (launch !== undefined) driver.launch({ ...launch, programmatic: false }, stream);
       const event = driver.eventCreate({ timing: true });
       driver.eventRecord(event, stream);
       return event;
@@ -171,9 +171,9 @@ export class LoadedProgram {
 
   #bind(): void {
     this.#unbind();
-    const { modules, memory } = this.#home;
+    const { device, modules, memory } = this.#home;
     const kernels = new Map(this.program.kernels.map((kernel) => [kernel.entry, kernel]));
-    const launches = this.program.launches.map((launch): KernelLaunch => {
+    const launches = this.program.launches.map((launch, index): KernelLaunch => {
       const kernel = kernels.get(launch.kernel);
       invariant(kernel !== undefined, `program ${this.program.name} has kernel ${launch.kernel}`);
       const [x, y, z] = launch.grid;
@@ -183,6 +183,8 @@ export class LoadedProgram {
         block: { x: kernel.threads, y: 1, z: 1 },
         sharedBytes: kernel.sharedBytes,
         args: packArgs(launch.args.map((arg) => this.#argument(arg))),
+        // Starts beside the launch before it; the first has a copy of inputs before it, or another run.
+        programmatic: device.target.capability >= 90 && index > 0,
       };
     });
     const exec = this.#isCaptured ? this.#capture(launches) : undefined;

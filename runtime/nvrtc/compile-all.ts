@@ -33,9 +33,17 @@ export async function compileAll(
   nvrtc: Nvrtc,
   requests: readonly CompileRequest[],
   cache?: KernelCache,
-  options: { readonly workers?: number } = {},
+  options: {
+    readonly workers?: number;
+    /** Called after every module. */
+    readonly onModule?: () => void;
+  } = {},
 ): Promise<readonly CompiledModule[]> {
-  const modules = requests.map((request) => cachedModule(nvrtc, request, cache));
+  const modules = requests.map((request) => {
+    const module = cachedModule(nvrtc, request, cache);
+    if (module !== undefined) options.onModule?.();
+    return module;
+  });
   const missing = modules.flatMap((module, index) => (module === undefined ? [index] : []));
   const workers = Math.min(
     options.workers ?? Math.min(availableParallelism(), MAX_WORKERS),
@@ -48,10 +56,16 @@ export async function compileAll(
     };
     const next = missing.values();
     await Promise.all(
-      Array.from({ length: workers }, () => runWorker(data, requests, next, modules)),
+      Array.from({ length: workers }, () => runWorker(data, requests, next, modules, options)),
     );
   }
-  return requests.map((request, index) => modules[index] ?? compileCuda(nvrtc, request, cache));
+  return requests.map((request, index) => {
+    const known = modules[index];
+    if (known !== undefined) return known;
+    const module = compileCuda(nvrtc, request, cache);
+    options.onModule?.();
+    return module;
+  });
 }
 
 /** Feeds one worker from the shared list of indices until that is empty or the worker dies. */
@@ -60,6 +74,7 @@ function runWorker(
   requests: readonly CompileRequest[],
   next: Iterator<number>,
   modules: (CompiledModule | undefined)[],
+  { onModule }: { readonly onModule?: () => void },
 ): Promise<void> {
   return new Promise((resolve) => {
     const worker = new Worker(bootstrap(), { eval: true, workerData: data });
@@ -69,7 +84,10 @@ function runWorker(
       else worker.postMessage({ index: value, request: requests[value] });
     };
     worker.on("message", (reply: CompileWorkerReply) => {
-      if ("module" in reply) modules[reply.index] = reply.module;
+      if ("module" in reply) {
+        modules[reply.index] = reply.module;
+        onModule?.();
+      }
       feed();
     });
     // A worker that cannot start or dies only costs time: its kernels are compiled by the caller.

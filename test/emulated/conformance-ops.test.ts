@@ -4,6 +4,8 @@ import { emulatedExecutor, onTheEmulator, withoutNvrtc } from "./emulated-execut
 
 describe.skipIf(withoutNvrtc)(onTheEmulator, () => {
   describe.each(["f32", "stored"] as const)("with %s activations", (activations) => {
-    opCases(() => emulatedExecutor(activations), { activations });
+    opCases(() => emulatedExecutor(activations, activations === "f32" ? "9.0" : "8.0"), {
+      activations,
+    });
   });
 });

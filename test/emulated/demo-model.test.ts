@@ -72,8 +72,8 @@ describe.skipIf(withoutNvrtc)(`the demo model ${onTheEmulator}`, { timeout: 240_
     const cpu = await loadModel(base, { device: "cpu" });
     expected = (await cpu.generate({ prompt, maxNewTokens })).tokens;
     await cpu.dispose();
-    f32 = await emulatedExecutor("f32");
-    stored = await emulatedExecutor("stored", 5);
+    f32 = await emulatedExecutor("f32", "8.0");
+    stored = await emulatedExecutor("stored", "9.0");
   });
   afterAll(async () => {
     await f32.dispose();

@@ -12,9 +12,15 @@ export const withoutNvrtc = installedNvrtc().length === 0;
 /** A title that says why a suite was skipped, where it was. */
 export const onTheEmulator = withoutNvrtc ? `on the emulator, ${NO_NVRTC}` : "on the emulator";
 
-/** A CUDA executor of its own on the emulator, which at its end expects a sanitiser with nothing to report. */
-export async function emulatedExecutor(activations: "f32" | "stored", seed = 0): Promise<Executor> {
-  const driver = await openDriver("emulator", { sanitizer: true, seed });
+/**
+ * A CUDA executor of its own on the emulator, which at its end expects a sanitiser with nothing to
+ * report. Compute capability 9.0 has clusters, bulk copies and launches that overlap.
+ */
+export async function emulatedExecutor(
+  activations: "f32" | "stored",
+  computeCapability: "8.0" | "9.0",
+): Promise<Executor> {
+  const driver = await openDriver("emulator", { sanitizer: true, computeCapability });
   const executor = await CudaExecutor.create({
     driver,
     compiler: programCompiler,

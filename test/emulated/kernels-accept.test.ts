@@ -162,7 +162,9 @@ describe("the accept kernels' text", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(64)
-      accept_sample_1000_5f6b44(const float* sampling, const float* logits, const float* best_values, const int* best_ids, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u32* seen, int* draws) {
+      accept_sample_1000_8373c7(const float* sampling, const float* logits, const float* best_values, const int* best_ids, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u32* seen, int* draws) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const Sampling settings{sampling[0], sampling[1], sampling[2], sampling[3], sampling[4], sampling[5], sampling[6]};
         sample<Config>(logits, best_values, best_ids, settings, seed[0], length[0],
                        [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; },
@@ -181,7 +183,9 @@ describe("the accept kernels' text", () => {
 
 
       extern "C" __global__ void __launch_bounds__(32)
-      accept_walk_match_4131f7(const int* draws, int nodes, const int* tokens, const int* parents, int path_length, int* path, int* count, int* following) {
+      accept_walk_match_3ec436(const int* draws, int nodes, const int* tokens, const int* parents, int path_length, int* path, int* count, int* following) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const AcceptedPath out{path_length, path, count, following};
         walk_match(draws, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out);
       }
@@ -203,7 +207,9 @@ describe("the accept kernels' text", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(64)
-      accept_typical_1000_091da7(const float* sampling, const float* logits, const int* tokens, const int* parents, int nodes, int* draws, double* gains) {
+      accept_typical_1000_d7f45e(const float* sampling, const float* logits, const int* tokens, const int* parents, int nodes, int* draws, double* gains) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const Sampling settings{sampling[0], sampling[1], sampling[2], sampling[3], sampling[4], sampling[5], sampling[6]};
         typical<Config>(logits, nullptr, nullptr, settings, nodes,
                         [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, draws, gains);
@@ -221,7 +227,9 @@ describe("the accept kernels' text", () => {
 
 
       extern "C" __global__ void __launch_bounds__(32)
-      accept_walk_typical_64_73c461(const int* draws, int nodes, const int* tokens, const int* parents, int path_length, int* path, int* count, int* following, const float* sampling, const double* gains) {
+      accept_walk_typical_64_f4800e(const int* draws, int nodes, const int* tokens, const int* parents, int path_length, int* path, int* count, int* following, const float* sampling, const double* gains) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const AcceptedPath out{path_length, path, count, following};
         if (sampling[0] == 0.0f) {
           walk_match(draws, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out);

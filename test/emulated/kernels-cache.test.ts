@@ -164,7 +164,9 @@ describe("the text of cache kernels", () => {
       constexpr int kRowSize = 1024;
 
       extern "C" __global__ void __launch_bounds__(256)
-      cache_write_1024_bf16_e485d4(const float* x, const int* start, bf16* cache, int elements) {
+      cache_write_1024_bf16_30abe5(const float* x, const int* start, bf16* cache, int elements) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         cache_write<kRowSize>(cache, start[0], elements, [&](int i) { return from_float<bf16>(to_float(x[i])); });
       }
       "
@@ -194,7 +196,9 @@ describe("the text of cache kernels", () => {
       constexpr int kRowUnits4 = 1;  // u32 in a row of 4 bytes
 
       extern "C" __global__ void __launch_bounds__(256)
-      cache_commit_65x2048_4b_path5_6ef3b7(const int* path_1, const int* count_1, const int* length_1, const __grid_constant__ Table<Vec<u32, 4>, 64> caches_2048, const __grid_constant__ Table<u32, 1> caches_4) {
+      cache_commit_65x2048_4b_path5_ca6ca2(const int* path_1, const int* count_1, const int* length_1, const __grid_constant__ Table<Vec<u32, 4>, 64> caches_2048, const __grid_constant__ Table<u32, 1> caches_4) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const int count = count_1[0];
         const int length = length_1[0];
         const auto path = [&](int i) { return path_1[i]; };

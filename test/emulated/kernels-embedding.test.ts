@@ -157,7 +157,9 @@ describe("the text of embedding kernels", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(1024)
-      embedding_4096_bf16_f32_6f48e7(const bf16* table, const int* tokens, float* y) {
+      embedding_4096_bf16_f32_6de178(const bf16* table, const int* tokens, float* y) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const int row = blockIdx.x;
         embedding<Config>(table, tokens[row], [&](int column, float value) {
           y[row * 4096 + column] = value;
@@ -177,7 +179,9 @@ describe("the text of embedding kernels", () => {
     }).kernel;
     expect(source.slice(source.indexOf("extern"))).toMatchInlineSnapshot(`
       "extern "C" __global__ void __launch_bounds__(64)
-      embedding_256_bf16_f32_squares_680743(const bf16* table, const int* tokens, float* y, int* zero, float* sums) {
+      embedding_256_bf16_f32_squares_7b1aec(const bf16* table, const int* tokens, float* y, int* zero, float* sums) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const int row = blockIdx.x;
         const float squares = embedding<Config>(table, tokens[row], [&](int column, float value) {
           y[row * 256 + column] = value;

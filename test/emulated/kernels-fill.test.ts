@@ -53,7 +53,9 @@ describe("the text of the fill kernel", () => {
       constexpr int kVector = 8;
 
       extern "C" __global__ void __launch_bounds__(256)
-      fill_bf16_acc97a(bf16* destination, int first, int elements, int seed, float mean, float scale) {
+      fill_bf16_af441d(bf16* destination, int first, int elements, int seed, float mean, float scale) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         fill<kVector>(destination, first, elements, seed, mean, scale);
       }
       "

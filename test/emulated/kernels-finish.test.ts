@@ -182,7 +182,9 @@ describe("the text of the kernel at the end of a run", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(256)
-      finish_1_states_1_outputs_5998e3(const int* length, int* number, unsigned char* ring, int slot_bytes, const int* length_1, int elements, int offset, int* state) {
+      finish_1_states_1_outputs_401572(const int* length, int* number, unsigned char* ring, int slot_bytes, const int* length_1, int elements, int offset, int* state) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const int filled = number[0];
         unsigned char* slot = ring + static_cast<size_t>(filled % 4) * slot_bytes;
         __shared__ Staged staged;

@@ -4,6 +4,7 @@ import { KernelLab } from "../helpers/kernel-lab.ts";
 import { dot, type LinearCase, linearCase, runStoring, target } from "./linear-case.ts";
 
 const missing = installedNvrtc().length === 0;
+const hasBulkCopies = installedNvrtc().some(({ nvrtc }) => nvrtc.version.major >= 12);
 
 /** Sums of f32 products in any order: the error is within this share of the products' magnitudes. */
 const tolerance = 4e-6;
@@ -92,6 +93,30 @@ describe.skipIf(missing)(`linear layers ${missing ? NO_NVRTC : ""}`, () => {
     }
     hopper.close();
   });
+
+  it.skipIf(!hasBulkCopies)(
+    "give the same bits with weights copied in bulk, in every cut (needs NVRTC 12)",
+    async () => {
+      for (const [rows, multiprocessors] of [
+        [1, 132],
+        [7, 4],
+        [16, 2],
+        [33, 132],
+        [100, 1],
+      ] as const) {
+        // 17 chunks go round every ring more than twice.
+        const given = linearCase("bf16", "bf16", 1088, [256], rows, true);
+        const hopper = await KernelLab.open({ arch: "sm_90a", seed: rows });
+        const bulk = runStoring(hopper, given, rows, target(multiprocessors, 90, 12));
+        expect(bulk).toEqual(runStoring(lab, given, rows, target(multiprocessors)));
+        expect(hopper.counters().sharedBankConflicts).toBe(0);
+        expect([...hopper.resources.values()].map(({ spillBytes }) => spillBytes)).toEqual([0]);
+        expect(hopper.findings()).toEqual([]);
+        hopper.close();
+      }
+    },
+    60_000,
+  );
 
   it("meet no bank conflict and spill nothing", async () => {
     for (const [rows, multiprocessors] of [

@@ -128,7 +128,9 @@ describe("the text of RMS norm kernels", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(512)
-      rms_norm_4096_bf16_to_bf16_f32_947a15(const float* x, const bf16* weight, bf16* y, float* y_1) {
+      rms_norm_4096_bf16_to_bf16_f32_462e54(const float* x, const bf16* weight, bf16* y, float* y_1) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         rms_norm<Config>(x, weight, y, y_1);
       }
       "

@@ -75,7 +75,9 @@ describe("rope's text", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(256)
-      rope_2x64_to_bf16_651912(const float* x, const float* inv_freq, bf16* out, const int* positions) {
+      rope_2x64_to_bf16_8d1655(const float* x, const float* inv_freq, bf16* out, const int* positions) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         rope<Config>(x, inv_freq, out, 0, [&](int row) { return positions[row]; });
       }
       "

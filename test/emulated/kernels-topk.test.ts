@@ -70,7 +70,9 @@ describe("top-k's text", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(128)
-      topk_partials_5000_k10_3e44c9(const float* x, float* partial_values, int* partial_ids) {
+      topk_partials_5000_k10_a39210(const float* x, float* partial_values, int* partial_ids) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         topk_partials<Config>(x, partial_values, partial_ids);
       }
       "
@@ -90,7 +92,9 @@ describe("top-k's text", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(64)
-      topk_merge_200_k1_ids_5669be(const float* partial_values, const int* partial_ids, int* ids) {
+      topk_merge_200_k1_ids_c04bf7(const float* partial_values, const int* partial_ids, int* ids) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         topk_merge<Config>(partial_values, partial_ids, nullptr, ids);
       }
       "

@@ -64,11 +64,11 @@ export function operands(
 }
 
 /** What the tests compile for; the number of multiprocessors decides how a layer is cut. */
-export function target(multiprocessors: number, capability = 80): Target {
+export function target(multiprocessors: number, capability = 80, nvrtcMajor = 11): Target {
   return {
     capability,
     arch: `sm_${capability}`,
-    nvrtcMajor: 11,
+    nvrtcMajor,
     multiprocessors,
     activations: "stored",
   };

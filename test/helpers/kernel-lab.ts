@@ -87,10 +87,11 @@ export class KernelLab {
       return place.ptr;
     };
     const stream = driver.streamCreate();
-    for (const { kernel, launch } of calls) {
+    for (const [index, { kernel, launch }] of calls.entries()) {
       const [x, y, z] = launch.grid;
       driver.launch(
         {
+          programmatic: this.#arch.startsWith("sm_9") && index > 0,
           function: this.#function(kernel),
           grid: { x, y, z },
           block: { x: kernel.threads, y: 1, z: 1 },

@@ -9,6 +9,7 @@ import { type Kernel, loadKernel } from "../execute/kernel.ts";
 import { Machine } from "../execute/machine.ts";
 import { runLaunch } from "../execute/scheduler.ts";
 import { PARAM_BYTES, tagged, WARP } from "../layout.ts";
+import type { OtherWork } from "../sanitizer/races.ts";
 import { Sanitizer } from "../sanitizer/sanitizer.ts";
 import { type Allocation, DeviceMemory, linearOf } from "./device-memory.ts";
 import { type FunctionData, type ModuleData, readImage } from "./loaded-module.ts";
@@ -222,7 +223,7 @@ export class EmulatedDevice {
   }
 
   /** Runs a validated launch to its end. A fault loses the context. */
-  execute(fn: FunctionData, launch: KernelLaunch, work: Work, unordered: readonly Work[]): void {
+  execute(fn: FunctionData, launch: KernelLaunch, work: Work, others: OtherWork): void {
     this.checkAlive();
     const kernel = this.kernelOf(fn);
     const { block, sharedBytes = 0 } = launch;
@@ -239,12 +240,13 @@ export class EmulatedDevice {
       events: 0,
     };
     this.findings.nextLaunch();
-    this.sanitizer?.launchBegins(state, work, unordered);
+    this.sanitizer?.launchBegins(state, work, others);
     try {
       runLaunch(this.machine, state, launch.args.bytes, {
         seed: this.#options.seed ?? 0,
         fuel: this.#options.fuel ?? DEFAULT_FUEL,
       });
+      this.sanitizer?.launchEnds(state);
     } catch (error) {
       if (error instanceof CudaError && error.sticky) this.#fault = error;
       throw error;

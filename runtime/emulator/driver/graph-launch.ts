@@ -1,7 +1,7 @@
 import { cudaError } from "../../driver/check.ts";
 import type { EmulatedDevice } from "./device.ts";
 import type { ExecData, GraphData, NodeData, NodeWork } from "./graph.ts";
-import type { StreamData, Streams } from "./streams.ts";
+import { isProgrammatic, type StreamData, type Streams } from "./streams.ts";
 import type { Work } from "./work-queue.ts";
 
 /**
@@ -40,6 +40,7 @@ function queueNodes(
       if (work.kind === "conditional") runConditional(device, streams, exec, work, one);
       else streams.perform(work, one);
     });
+    queued.overlaps = isProgrammatic(work);
     works.set(node, queued);
   }
   return [...works.values()];

@@ -56,7 +56,10 @@ export class Streams {
       stream.tips = [this.addNode(stream.capture.graph, stream.tips, work)];
       return;
     }
-    this.enqueue(stream, labelOf(work, this.#handles), (one) => this.perform(work, one));
+    const queued = this.enqueue(stream, labelOf(work, this.#handles), (one) =>
+      this.perform(work, one),
+    );
+    queued.overlaps = isProgrammatic(work);
   }
 
   addNode(graph: GraphData, dependencies: readonly NodeData[], work: NodeWork): NodeData {
@@ -76,7 +79,10 @@ export class Streams {
     switch (node.kind) {
       case "kernel": {
         const fn = this.#handles.get<FunctionData>("function", node.launch.function, "launch");
-        this.#device.execute(fn, node.launch, work, this.queue.unordered(work));
+        this.#device.execute(fn, node.launch, work, {
+          unordered: this.queue.unordered(work),
+          overlapped: this.queue.overlapped(work),
+        });
         return;
       }
       case "other":
@@ -180,6 +186,10 @@ export class Streams {
     if (!isJoined) throw cudaError("CUDA_ERROR_STREAM_CAPTURE_UNJOINED", "cuStreamEndCapture");
     return capture.graph;
   }
+}
+
+export function isProgrammatic(work: NodeWork): boolean {
+  return work.kind === "kernel" && work.launch.programmatic === true;
 }
 
 export function labelOf(work: NodeWork, handles: Handles): string {

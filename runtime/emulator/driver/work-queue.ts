@@ -16,6 +16,8 @@ export interface Work {
   settled: number;
   /** Identities its memory accesses are recorded under: [first, end). */
   actors: readonly [number, number];
+  /** A programmatic launch: its blocks may start before what directly precedes it has ended. */
+  overlaps: boolean;
 }
 
 export class WorkQueue {
@@ -34,6 +36,7 @@ export class WorkQueue {
       done: false,
       settled: Number.POSITIVE_INFINITY,
       actors: [0, 0],
+      overlaps: false,
     };
   }
 
@@ -59,6 +62,15 @@ export class WorkQueue {
     if (this.#pending === 0) {
       this.#recent = this.#recent.filter(({ settled }) => settled === Number.POSITIVE_INFINITY);
     }
+  }
+
+  /** Work that may still be under way when blocks of this one start: all back to a full dependency. */
+  overlapped(work: Work): readonly Work[] {
+    const seen = new Set<Work>([work]);
+    for (const one of seen)
+      if (one.overlaps) for (const earlier of one.preceding) seen.add(earlier);
+    seen.delete(work);
+    return [...seen];
   }
 
   /** Finished work that nothing orders before this one. */

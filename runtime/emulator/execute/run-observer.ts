@@ -27,6 +27,8 @@ export interface RunObserver {
   warpSynchronized(): void;
   /** The running warp has executed a fence of at least device scope. */
   fenced(): void;
+  /** The running warp has waited for the launches its own may overlap. */
+  dependencyWaited(): void;
   /** The running warp has made its memory visible to whoever waits for it. */
   released(): void;
   /** The running warp has waited for something another thread released. */

@@ -15,6 +15,8 @@ export class WarpState {
   yielded = false;
   /** Found an mbarrier incomplete in its last run. */
   waitFailed = false;
+  /** Has executed griddepcontrol.wait. */
+  dependencyWaited = false;
   /** Phase of the cluster barrier it arrived at; -1 before the first arrival. */
   clusterPhase = -1;
   /** When it last synchronised with its block. */

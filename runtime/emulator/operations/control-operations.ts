@@ -15,6 +15,12 @@ export function fence(op: Operation): Handler {
   return reaches ? () => machine.sanitizer?.fenced() : nothing();
 }
 
+/** Launches run one after another here, so that a wait is news to the sanitiser alone. */
+export function dependencyControl(op: Operation): Handler {
+  const { machine } = op;
+  return op.has("wait") ? () => machine.sanitizer?.dependencyWaited() : nothing();
+}
+
 /** Calls of functions that only the device itself has. */
 export function callBuiltin(op: Operation): Handler {
   const target = op.operand(0);

@@ -3,7 +3,7 @@ import { arriveOnly } from "../execute/barriers.ts";
 import type { Machine } from "../execute/machine.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
-import { callBuiltin, fence, nothing, trap } from "./control-operations.ts";
+import { callBuiltin, dependencyControl, fence, nothing, trap } from "./control-operations.ts";
 import { commitGroup, copyAsync, waitGroup } from "./async-copy.ts";
 import { bulkCopy } from "./bulk-copy.ts";
 import {
@@ -32,7 +32,7 @@ const FACTORIES: Readonly<Record<string, Factory>> = {
   nanosleep: nothing,
   membar: fence,
   fence,
-  griddepcontrol: nothing,
+  griddepcontrol: dependencyControl,
   setmaxnreg: nothing,
   createpolicy: nothing,
   ldmatrix: loadMatrix,

@@ -250,7 +250,7 @@ function reportConflict(
   lane: number,
 ): void {
   const other = conflict.otherKind === "read" ? "read" : "wrote";
-  const message = `${verb(plan)} ${plan.bytes} bytes at offset ${offset} of ${target.name}, which ${conflict.other} ${other}${sanitizer.placeOf(conflict.otherSite)} with nothing to order them`;
+  const message = `${verb(plan)} ${plan.bytes} bytes at offset ${offset} of ${target.name}, which ${conflict.other} ${other}${sanitizer.placeOf(conflict.otherSite)} ${conflict.kind === "missing-wait" ? "before this warp's griddepcontrol.wait" : "with nothing to order them"}`;
   sanitizer.machine.report(conflict.kind, message, plan.instruction, lane);
 }
 

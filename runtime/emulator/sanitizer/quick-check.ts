@@ -74,7 +74,8 @@ function settle(
   if (tags.address === 0) return undefined;
   const { number } = machine.position.launch;
   if (kind === "write") shadow.lastWrite = number;
-  const untagged = !plan.traced && shadow.lastWrite !== number && races.isAlone;
+  const untagged =
+    !plan.traced && shadow.lastWrite !== number && races.isAlone(machine.position.warp);
   const bits = written.all ? 0 : written.address;
   if (!written.all && bits === 0) return undefined;
   const count = bytes >> tags.grain;

@@ -15,11 +15,19 @@ export type AccessKind = "read" | "write";
 
 /** What an access met that it should not have. */
 export interface Conflict {
-  readonly kind: "race" | "stream-race";
+  readonly kind: "race" | "stream-race" | "missing-wait";
   readonly other: string;
   readonly otherKind: AccessKind;
   /** Number of the other instruction; 0 for copies. */
   readonly otherSite: number;
+}
+
+/** Work beside a launch. */
+export interface OtherWork {
+  /** Finished, with nothing to order it before the launch. */
+  readonly unordered: readonly Work[];
+  /** Ordered only for warps that have executed griddepcontrol.wait. */
+  readonly overlapped: readonly Work[];
 }
 
 /** The accessing thread and what it has synchronised with. */
@@ -37,6 +45,8 @@ export class RaceDetector {
   #start = 1;
   #launch: LaunchState | undefined;
   #unordered: readonly Work[] = [];
+  #overlapped: readonly Work[] = [];
+  #hasWaited = false;
   readonly #u32: Uint32Array;
 
   /** @param u32 the machine's memory, in which kernels let the time go on. */
@@ -55,11 +65,14 @@ export class RaceDetector {
   }
 
   /** Numbers the warps of a launch (or one for a copy); `unordered` is finished work beside it. */
-  begin(work: Work, warps: number, unordered: readonly Work[], launch?: LaunchState): void {
+  begin(work: Work, warps: number, others: OtherWork, launch?: LaunchState): void {
     this.#first = this.#next;
     this.#next += warps;
     work.actors = [this.#first, this.#next];
-    this.#unordered = unordered.filter(({ actors }) => actors[1] > actors[0]);
+    const active = (all: readonly Work[]) => all.filter(({ actors }) => actors[1] > actors[0]);
+    this.#unordered = active(others.unordered);
+    this.#overlapped = active(others.overlapped);
+    this.#hasWaited = false;
     this.#launch = launch;
     this.#warpsPerBlock = launch?.warpsPerBlock ?? 1;
     this.#start = ++this.time;
@@ -80,13 +93,24 @@ export class RaceDetector {
   }
 
   /** Whatever was accessed before this time, by whomever, is ordered before what the block does. */
-  foreignLimit(block: BlockState): number {
-    return this.#unordered.length > 0 ? 0 : Math.max(this.#start, block.gridSync);
+  foreignLimit(block: BlockState, warp: WarpState): number {
+    return this.isAlone(warp) ? Math.max(this.#start, block.gridSync) : 0;
   }
 
-  /** True when all earlier work is ordered before the running one. */
-  get isAlone(): boolean {
-    return this.#unordered.length === 0;
+  /** True when all earlier work is ordered before what the warp does. */
+  isAlone({ dependencyWaited }: WarpState): boolean {
+    return this.#unordered.length === 0 && (dependencyWaited || this.#overlapped.length === 0);
+  }
+
+  /** The warp has executed griddepcontrol.wait. */
+  waited(warp: WarpState): void {
+    warp.dependencyWaited = true;
+    this.#hasWaited = true;
+  }
+
+  /** True when the running launch overlaps others and none of its warps has waited for them. */
+  get neverWaited(): boolean {
+    return this.#overlapped.length > 0 && !this.#hasWaited;
   }
 
   /** The one identity of a copy. */
@@ -156,7 +180,7 @@ export class RaceDetector {
     const number = Math.floor(other / 64);
     const otherLane = other & 63;
     if (number < this.#first) {
-      return this.#unordered.length === 0 || this.#unorderedWork(number) === undefined;
+      return this.isAlone(warp) || this.#otherWork(number, warp) === undefined;
     }
     if (otherLane === SEVERAL_BLOCKS) return time < block.gridSync;
     const index = number - this.#first;
@@ -167,7 +191,16 @@ export class RaceDetector {
   }
 
   #unorderedWork(number: number): Work | undefined {
-    return this.#unordered.find(({ actors }) => number >= actors[0] && number < actors[1]);
+    return this.#find(this.#unordered, number);
+  }
+
+  #otherWork(number: number, { dependencyWaited }: WarpState): Work | undefined {
+    const unordered = this.#unorderedWork(number);
+    return dependencyWaited ? unordered : (unordered ?? this.#find(this.#overlapped, number));
+  }
+
+  #find(works: readonly Work[], number: number): Work | undefined {
+    return works.find(({ actors }) => number >= actors[0] && number < actors[1]);
   }
 
   /** An identity that stands for two readers. */
@@ -188,7 +221,13 @@ export class RaceDetector {
     const lane = other & 63;
     if (number < this.#first) {
       const work = this.#unorderedWork(number);
-      return { kind: "stream-race", other: work?.label ?? "other work", otherKind, otherSite };
+      const other = (work ?? this.#find(this.#overlapped, number))?.label ?? "other work";
+      return {
+        kind: work === undefined ? "missing-wait" : "stream-race",
+        other,
+        otherKind,
+        otherSite,
+      };
     }
     const launch = this.#launch;
     if (launch === undefined) return { kind: "race", other: "another copy", otherKind, otherSite };

@@ -11,7 +11,7 @@ import { CHECK, WARP } from "../layout.ts";
 import { whereIs } from "../ptx/operands.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import { accessCheck, operationAccess } from "./access-check.ts";
-import { type Conflict, RaceDetector } from "./races.ts";
+import { type Conflict, type OtherWork, RaceDetector } from "./races.ts";
 import { Shadow, ShadowArena } from "./shadow.ts";
 
 export class Sanitizer implements RunObserver {
@@ -88,20 +88,38 @@ export class Sanitizer implements RunObserver {
     return shadow;
   }
 
-  launchBegins(launch: LaunchState, work: Work, unordered: readonly Work[]): void {
+  launchBegins(launch: LaunchState, work: Work, others: OtherWork): void {
     if (this.races.exhausted) {
       for (const shadow of this.#tagged) shadow.existingTags?.clear();
       this.races.restart();
     }
     const { grid } = launch.config;
     const warps = grid.x * grid.y * grid.z * launch.warpsPerBlock;
-    this.races.begin(work, warps, unordered, launch);
+    this.races.begin(work, warps, others, launch);
     this.#releases.clear();
+  }
+
+  /** A kernel without a wait can end before those that precede it, which no later kernel would know. */
+  launchEnds({ kernelName }: LaunchState): void {
+    if (!this.races.neverWaited) return;
+    this.machine.findings.add(
+      hostFinding(
+        "missing-wait",
+        "a programmatic launch ends without griddepcontrol.wait: kernels after it cannot know that those before it have ended",
+        kernelName,
+      ),
+    );
+  }
+
+  /** The running warp has waited for the kernels its launch overlaps. */
+  dependencyWaited(): void {
+    this.races.waited(this.machine.position.warp);
+    this.warpRuns();
   }
 
   copyBegins(work: Work, unordered: readonly Work[]): void {
     this.#copyLabel = work.label;
-    this.races.begin(work, 1, unordered);
+    this.races.begin(work, 1, { unordered, overlapped: [] });
   }
 
   blockBegins(_launch: LaunchState, block: BlockState): void {
@@ -149,7 +167,7 @@ export class Sanitizer implements RunObserver {
     u32[CHECK.blockHigh >> 2] = first + 64 * block.warps.length;
     u32[CHECK.blockSync >> 2] = 2 * warp.blockSync;
     u32[CHECK.warpSync >> 2] = 2 * warp.warpSync;
-    u32[CHECK.foreign >> 2] = 2 * this.races.foreignLimit(block);
+    u32[CHECK.foreign >> 2] = 2 * this.races.foreignLimit(block, warp);
     u32[CHECK.time >> 2] = 2 * this.races.time;
   }
 

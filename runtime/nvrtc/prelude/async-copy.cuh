@@ -18,11 +18,22 @@ DEVICE void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
+// Programmatic dependent launch: a kernel may start while those before it in its stream still run, and
+// touches what they touch after the wait. Before compute capability 9.0 kernels start later and
+// there is nothing to say.
+DEVICE void grid_dependency_wait() {
 #if __CUDA_ARCH__ >= 900
-// Programmatic dependent launch: what the previous kernel wrote may be read after the wait.
-DEVICE void grid_dependency_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
-DEVICE void grid_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+// From here on the next kernel may start where there is room.
+DEVICE void grid_launch_dependents() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
 
+#if __CUDA_ARCH__ >= 900
 // Clusters: blocks that share their shared memory.
 DEVICE u32 cluster_rank() {
   u32 rank;

@@ -47,6 +47,8 @@ describe("generated text", () => {
       "
       extern "C" __global__ void __launch_bounds__(256)
       KERNEL(bf16* out, int elements, const float* in_x, const int* in_constant, const int* in_length, const float* in_y) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const auto f_add = [=](int i) -> int { return in_constant[i] + in_length[0]; };
         const auto f_gather = [=](int i) -> float { return in_x[f_add(i / 8) * 8 + i % 8]; };
         const auto f_concat = [=](int i) -> float { return i % 11 < 8 ? f_gather(i / 11 * 8 + (i % 11 - 0)) : in_y[i / 11 * 3 + (i % 11 - 8)]; };
@@ -74,6 +76,9 @@ describe("generated text", () => {
       "
       extern "C" __global__ void __launch_bounds__(64, 1)
       KERNEL(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, const float* __restrict__ in_x, float* __restrict__ out, const bf16* __restrict__ norm_weight, bf16* __restrict__ normed, float* __restrict__ squares) {
+        grid_launch_dependents();
+        start_weights<Config>(weights, rows);
+        grid_dependency_wait();
         const auto bias_of = [&](int weight, int output) { return 0.0f; };
         const auto epilogue = elementwise_epilogue<2>(
             [&](int row, int column, const float (&values)[1]) {
@@ -88,6 +93,9 @@ describe("generated text", () => {
 
       extern "C" __global__ void __launch_bounds__(32, 1)
       KERNEL(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, const float* __restrict__ sums, float* __restrict__ out) {
+        grid_launch_dependents();
+        start_weights<Config>(weights, rows);
+        grid_dependency_wait();
         const auto bias_of = [&](int weight, int output) { return 0.0f; };
         const auto epilogue = elementwise_epilogue<0>(
             [&](int row, int column, const float (&values)[1]) {
@@ -117,6 +125,8 @@ describe("generated text", () => {
       "
       extern "C" __global__ void __launch_bounds__(256)
       KERNEL(const int* in_length, const int* in_count, const int* in_following, int* number, unsigned char* ring, int slot_bytes, int elements, int offset, int* state, int* state_1) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         const auto f_add = [=](int i) -> int { return in_length[i] + in_count[i]; };
         const auto f_add_1 = [=](int i) -> int { return in_count[i] + -1; };
         const auto f_gather = [=](int i) -> int { return in_following[f_add_1(i)]; };

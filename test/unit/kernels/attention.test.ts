@@ -87,7 +87,9 @@ describe("attention kernels", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(128, 2)
-      attention_causal_h32x8_d128_bf16_t16_split_622d4a(const bf16* q, const bf16* keys, const bf16* values, const int* length, int rows, bf16* out, int tail, float* accumulators, float* sums, int* counters) {
+      attention_causal_h32x8_d128_bf16_t16_split_379ccf(const bf16* q, const bf16* keys, const bf16* values, const int* length, int rows, bf16* out, int tail, float* accumulators, float* sums, int* counters) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         attention_tensor_cores<Config>(q, keys, values, CausalMask{length[0]}, rows, out, tail, accumulators, sums, counters);
       }
       "
@@ -157,6 +159,8 @@ describe("attention kernels", () => {
 
       extern "C" __global__ void __launch_bounds__(128)
       attention_causal_h32x8_d128_f32_bf16_split(const float* q, const bf16* keys, const bf16* values, const int* length, int rows, bf16* out, float* accumulators, float* sums, int* counters) {
+        grid_launch_dependents();
+        grid_dependency_wait();
         attention_cuda_cores<Config>(q, keys, values, CausalMask{length[0]}, rows, out, accumulators, sums, counters);
       }
       "
