@@ -25,4 +25,8 @@ export const theme = createTheme({
   fontFamilyMonospace:
     'ui-monospace, "SF Mono", SFMono-Regular, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
   headings: { fontWeight: "650" },
+  components: {
+    Badge: { defaultProps: { tt: "none", fw: 550, radius: "sm" } },
+    Tooltip: { defaultProps: { openDelay: 250, withArrow: true } },
+  },
 });

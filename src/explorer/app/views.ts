@@ -1,5 +1,6 @@
 import type { ComponentType } from "react";
 import type { StoredPage } from "../../inspection/stored-page.ts";
+import { KernelsView } from "../views/kernels/KernelsView.tsx";
 import { OverviewView } from "../views/overview/OverviewView.tsx";
 
 export interface View {
@@ -21,6 +22,13 @@ const views: readonly View[] = [
     name: "Overview",
     icon: "M4 4h7v7H4zM13 4h7v4h-7zM13 11h7v9h-7zM4 14h7v6H4z",
     component: OverviewView,
+    has: hasProgram,
+  },
+  {
+    id: "kernels",
+    name: "Kernels",
+    icon: "M8 6l-5 6l5 6M16 6l5 6l-5 6M13.5 4l-3 16",
+    component: KernelsView,
     has: hasProgram,
   },
 ];

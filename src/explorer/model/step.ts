@@ -15,26 +15,16 @@ export interface Work {
 }
 
 export function workOf(launches: readonly InspectedLaunch[]): Work {
-  let [time, measured, weightBytes, bytes, flops]: [number, number | undefined, ...number[]] = [
-    0, 0, 0, 0, 0,
-  ];
-  for (const launch of launches) {
-    time += launch.modelled;
-    measured =
-      measured === undefined || launch.measured === undefined
-        ? undefined
-        : measured + launch.measured;
-    weightBytes = (weightBytes ?? 0) + launch.weightBytes;
-    bytes = (bytes ?? 0) + bytesOf(launch);
-    flops = (flops ?? 0) + launch.flops;
-  }
+  const sum = (amount: (launch: InspectedLaunch) => number) =>
+    launches.reduce((total, launch) => total + amount(launch), 0);
+  const measured = launches.length > 0 && launches.every((launch) => launch.measured !== undefined);
   return {
     launches: launches.length,
-    time,
-    measured: launches.length === 0 ? undefined : measured,
-    weightBytes: weightBytes ?? 0,
-    bytes: bytes ?? 0,
-    flops: flops ?? 0,
+    time: sum(({ modelled }) => modelled),
+    measured: measured ? sum((launch) => launch.measured ?? 0) : undefined,
+    weightBytes: sum(({ weightBytes }) => weightBytes),
+    bytes: sum(bytesOf),
+    flops: sum(({ flops }) => flops),
   };
 }
 
