@@ -29,7 +29,7 @@ export function buildPrefill(model: BaseModel, drafter: Drafter): Graph {
   const count = b.input("count", tensor("i32", 1));
   const length = b.state("length", tensor("i32", 1));
   const positions = b.add(b.iota("rows"), length);
-  const hidden = llama(b, model, tokens, { positions, length });
+  const hidden = (model.forward ?? llama)(b, model, tokens, { positions, length });
   b.update("history", b.cacheWrite(historyState(b), tokens, length, "history"));
   absorb(b, drafter, hidden, { following, start: length, last: b.add(count, minusOne(b)) });
   b.update("length", b.add(length, count));
@@ -63,7 +63,7 @@ export function buildStep(
   const positions = b.add(b.constant("i32", Array.from(tree.depths)), length);
   const words = Math.ceil(tree.size / 64);
   const mask = b.constantWords(tree.ancestorMask(), [tree.size, words]);
-  const hidden = llama(b, model, tokens, { positions, length, mask });
+  const hidden = (model.forward ?? llama)(b, model, tokens, { positions, length, mask });
   const logits = b.scope("verify", () => lmHead(b, model, hidden.final));
   b.update("history", b.cacheWrite(historyState(b), tokens, length, "history"));
 

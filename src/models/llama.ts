@@ -11,7 +11,17 @@ export interface BaseModel {
   readonly storedType: (parameter: string) => FloatDType;
   /** Type of cached keys and values. */
   readonly cacheType: FloatDType;
+  /** Layers that differ from Llama's; `llama` unless given. */
+  readonly forward?: ForwardPass | undefined;
 }
+
+/** Token ids i32[rows] → hidden states f32[rows, D]; keys and values go to the `kv.{layer}` states. */
+export type ForwardPass = (
+  b: GraphBuilder,
+  model: BaseModel,
+  tokens: Value,
+  rows: Rows,
+) => HiddenStates;
 
 /** Where the rows of one forward pass sit, and what they may see. */
 export interface Rows {
@@ -31,7 +41,7 @@ export interface HiddenStates {
   readonly final: Value;
 }
 
-/** Token ids i32[rows] → hidden states f32[rows, D]; keys and values go to the `kv.{layer}` states. */
+/** Llama, Mistral and Qwen2: a `ForwardPass`. */
 export function llama(b: GraphBuilder, model: BaseModel, tokens: Value, rows: Rows): HiddenStates {
   const { config } = model;
   const layerInputs: Value[] = [];
