@@ -102,7 +102,13 @@ interface SourceText {
 
 /** An nvcc command with the same meaning; the source is kept in the cache unless it is a file. */
 function reproCommand(text: SourceText, options: readonly string[]): string {
-  const flags = options.flatMap((option) => {
+  const flags = nvccOptions(options).map(quote);
+  return ["nvcc", ...flags, "-o", "/dev/null", quote(keepSource(text))].join(" ");
+}
+
+/** NVRTC's options as nvcc takes them. */
+export function nvccOptions(options: readonly string[]): string[] {
+  return options.flatMap((option) => {
     const [flag = "", value = ""] = splitOption(option);
     switch (flag) {
       case "--gpu-architecture":
@@ -110,14 +116,13 @@ function reproCommand(text: SourceText, options: readonly string[]): string {
           ? ["--cubin", `-arch=${value}`]
           : ["--ptx", `-arch=${value}`];
       case "--define-macro":
-        return [quote(`-D${value}`)];
+        return [`-D${value}`];
       case "--generate-line-info":
         return ["-lineinfo"];
       default:
-        return [quote(option)];
+        return [option];
     }
   });
-  return ["nvcc", ...flags, "-o", "/dev/null", quote(keepSource(text))].join(" ");
 }
 
 const splitOption = (option: string): [string, string] => {

@@ -24,6 +24,10 @@ export interface Inspection {
   readonly gpu: GpuLimits;
   /** NVRTC's version, `13.0`; absent where kernels were not compiled. */
   readonly nvrtc?: string | undefined;
+  /** Why kernels were not compiled, and what helps. */
+  readonly notCompiled?: string | undefined;
+  /** Why compiled kernels have no machine code, and what helps. */
+  readonly noSass?: string | undefined;
   /** Name and number of every setting of base model and heads worth showing, in order. */
   readonly model: readonly { readonly name: string; readonly value: string }[];
   /** The draft tree of the step; absent for a prefill. */
@@ -128,6 +132,7 @@ export interface InspectedKernel {
 }
 
 export interface CompiledKernel {
+  /** Without its line table, which is in `ptxLines`. */
   readonly ptx: string;
   /** For each line of `ptx`, from the first: its line in `cuda`, from 1; 0 for none. */
   readonly ptxLines: readonly number[];
@@ -198,7 +203,7 @@ export interface InspectedBuffer {
   readonly bytes: number;
   /** Place in the arena; of scratch only. */
   readonly offset?: number | undefined;
-  /** First and last launch that use it. */
+  /** First and last launch that use it; both -1 for one no launch uses. */
   readonly live: readonly [first: number, last: number];
 }
 

@@ -136,7 +136,7 @@ function formatStorage(storage: Storage): string {
 }
 
 /** Extents after the last that is not 1 go without saying. */
-function formatGrid({ grid: [x, y, z] }: Launch): string {
+export function formatGrid({ grid: [x, y, z] }: Pick<Launch, "grid">): string {
   if (z !== 1) return `${x},${y},${z}`;
   return y === 1 ? `${x}` : `${x},${y}`;
 }
@@ -160,12 +160,13 @@ function trafficOf(launches: readonly Launch[]): {
   return { weightBytes, otherBytes, flops };
 }
 
-function formatBytes(bytes: number): string {
+/** Decimal units: `1.23 MB`. */
+export function formatBytes(bytes: number): string {
   return formatScaled(bytes, [" B", " kB", " MB", " GB", " TB"]);
 }
 
 /** Three digits and a decimal unit; numbers below a thousand as they are. */
-function formatScaled(value: number, units: readonly string[]): string {
+export function formatScaled(value: number, units: readonly string[]): string {
   let scaled = value;
   let unit = 0;
   // 999.5 would be printed as 1000 of its unit.
