@@ -35,9 +35,11 @@ export {
   type InspectStage,
   inspect,
   inspectStages,
-} from "./api/inspect.ts";
+} from "./api/inspect/inspect.ts";
+export { type InspectProgramOptions, inspectProgram } from "./api/inspect/inspect-program.ts";
+export { saveInspection } from "./api/inspect/save-inspection.ts";
 export { explorerPage } from "./api/inspect/page.ts";
-export type { PageData } from "./inspection/inspection.ts";
+export type { Inspection, PageData } from "./inspection/inspection.ts";
 export {
   type BufferInit,
   type KernelDType,
@@ -45,3 +47,9 @@ export {
   parseKernelArg,
 } from "./api/kernel-arg.ts";
 export { type KernelRunOptions, type KernelRunResult, runKernel } from "./api/kernel-run.ts";
+export {
+  type ComparedKernel,
+  type CompareKernelOptions,
+  compareKernel,
+  type KernelComparison,
+} from "./api/workbench/compare-kernel.ts";
