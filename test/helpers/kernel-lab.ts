@@ -25,6 +25,8 @@ export interface LabOptions {
   readonly arch?: string;
   readonly seed?: number;
   readonly sanitizer?: boolean;
+  /** Headers that are not in kernels/ (yet), by include name. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -34,24 +36,30 @@ export interface LabOptions {
 export class KernelLab {
   readonly #driver: InstrumentedDriver;
   readonly #arch: string;
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #functions = new Map<string, CudaFunction>();
   /** Registers, spills and shared memory by kernel symbol. */
   readonly resources = new Map<string, ResourceUsage>();
 
-  private constructor(driver: InstrumentedDriver, arch: string) {
+  private constructor(
+    driver: InstrumentedDriver,
+    arch: string,
+    headers: Readonly<Record<string, string>>,
+  ) {
     this.#driver = driver;
     this.#arch = arch;
+    this.#headers = headers;
   }
 
   static async open(options: LabOptions = {}): Promise<KernelLab> {
-    const { arch = "sm_80", seed = 0, sanitizer = true } = options;
+    const { arch = "sm_80", seed = 0, sanitizer = true, headers = {} } = options;
     const driver = await openDriver("emulator", {
       computeCapability: arch.startsWith("sm_9") ? "9.0" : "8.0",
       seed,
       sanitizer,
     });
     driver.contextSetCurrent(driver.primaryContextRetain(driver.deviceGet(0)));
-    return new KernelLab(driver, arch);
+    return new KernelLab(driver, arch, headers);
   }
 
   get driver(): CudaDriver {
@@ -139,7 +147,7 @@ export class KernelLab {
   #function(kernel: KernelSource): CudaFunction {
     const known = this.#functions.get(kernel.entry);
     if (known !== undefined) return known;
-    const compiled = compileKernel(kernel, this.#arch);
+    const compiled = compileKernel(kernel, this.#arch, this.#headers);
     const usage = compiled.resources[kernel.entry];
     if (usage !== undefined) this.resources.set(kernel.entry, usage);
     const image = new TextEncoder().encode(compiled.ptx);
@@ -151,13 +159,21 @@ export class KernelLab {
   }
 }
 
-/** Compiles as the runtime does. */
-export function compileKernel(kernel: KernelSource, arch: string) {
+/** Compiles as the runtime does, with headers of the caller's own. */
+export function compileKernel(
+  kernel: KernelSource,
+  arch: string,
+  own: Readonly<Record<string, string>> = {},
+) {
+  // What kernels/ and the prelude have to give: for this source and for the caller's headers.
+  const rest = [kernel.source, ...Object.values(own)]
+    .join("\n")
+    .replaceAll(/^#include "(.+)"$/gm, (line, name: string) => (name in own ? "" : line));
   return compileCuda(openNvrtc(), {
     source: kernel.source,
     name: `${kernel.entry}.cu`,
     arch,
-    headers: cudaHeaders(kernel.source),
+    headers: { ...cudaHeaders(rest), ...own },
     options: ["--fmad=false"],
   });
 }
