@@ -42,13 +42,15 @@ function printKernel({ kernels, launches, gpu }: Inspection, kernel: InspectedKe
   return [
     entry,
     `  ${family}, ${count(own.length, "launch", "launches")} of grid ${grids}, ${threads} threads, ${formatBytes(dynamicSharedBytes)} shared`,
-    ...(compiled === undefined ? [] : [`  ${printResources(compiled)}`]),
+    ...(compiled === undefined
+      ? []
+      : [`  ${printResources(compiled, gpu.threadsPerMultiprocessor / 32)}`]),
     `  weights ${formatBytes(sum(({ weightBytes }) => weightBytes))}, other ${formatBytes(other)}, ${operations} operations`,
     `  at least ${formatTime(modelled)} in all${bound}${measured}`,
   ];
 }
 
-function printResources(compiled: CompiledKernel): string {
+function printResources(compiled: CompiledKernel, mostWarps: number): string {
   const { registers, spillBytes, stackBytes, staticSharedBytes, barriers, occupancy } = compiled;
   const blocks = count(occupancy.blocksPerMultiprocessor, "block", "blocks");
   return [
@@ -57,7 +59,7 @@ function printResources(compiled: CompiledKernel): string {
     ...(stackBytes === 0 ? [] : [`${stackBytes} B of stack`]),
     ...(staticSharedBytes === 0 ? [] : [`${staticSharedBytes} B static shared`]),
     ...(barriers === 0 ? [] : [count(barriers, "barrier", "barriers")]),
-    `${blocks} a multiprocessor (${(100 * occupancy.fraction).toFixed(0)} %, limited by ${occupancy.limitedBy})`,
+    `${blocks} a multiprocessor (${occupancy.fraction * mostWarps} of ${mostWarps} warps, limited by ${occupancy.limitedBy})`,
   ].join(", ");
 }
 

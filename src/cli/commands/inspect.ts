@@ -1,25 +1,62 @@
 import { type Command, Option } from "commander";
-import { type InspectOptions, inspect, inspectStages } from "../../index.ts";
+import {
+  type InspectOptions,
+  type InspectProgramOptions,
+  inspect,
+  inspectStages,
+  saveInspection,
+} from "../../index.ts";
+import { compileProgress } from "../compile-progress.ts";
 import { wholeNumber } from "../model-options.ts";
 
-interface InspectFlags extends Omit<InspectOptions, "contextLength"> {
+/** What the command takes; `--diff` reads the same flags. */
+export interface InspectFlags extends Omit<InspectOptions, "contextLength" | "onProgress"> {
   readonly context?: number;
+  readonly out?: string;
 }
 
 export function registerInspect(program: Command): void {
-  const command = program
-    .command("inspect")
-    .description("the launch plan and the CUDA of a model, with no GPU and no weights");
+  const command = addInspectOptions(
+    program
+      .command("inspect")
+      .description("every stage of a model on its way to a GPU, with no GPU and no weights"),
+  );
   command
-    .option("--model <dir|id>", "model folder, or hub id such as org/name")
-    .option("--shape <name>", "a published shape instead: vicuna-7b, llama-3.1-8b, ...")
-    .option("--heads <dir|id|name>", "draft heads; with --shape hydra++, hydra or medusa")
-    .option("--tree <name>", "draft tree (default: mc_sim_7b_63 with heads)")
-    .addOption(
-      new Option("--graph <name>", "which graph").choices(["step", "prefill"]).default("step"),
-    )
     .addOption(
       new Option("--stage <stage>", "what of it to print").choices(inspectStages).default("plan"),
+    )
+    .option("--kernel <text>", "of stages about kernels: those whose name contains this")
+    .option("--generated", "with --stage cuda: what was generated, without what it includes")
+    .option("--no-fold", "with --stage plan: every launch, repeated layers too")
+    .option("--json", "with --stage specs or plan: JSON")
+    .option("--measured <file>", "times of kernels, from a results file of gpu:check")
+    .option("--out <dir>", "write a folder for each kernel instead of printing")
+    .action(async (flags: InspectFlags) => {
+      if ((flags.model === undefined) === (flags.shape === undefined))
+        command.error("error: give exactly one of --model, --shape");
+      const progress = compileProgress();
+      const options = { ...inspectOptions(flags), onProgress: progress.update };
+      try {
+        if (flags.out === undefined) process.stdout.write(await inspect(options));
+        else await save(flags.out, options);
+      } finally {
+        progress.stop();
+      }
+    });
+}
+
+/** What is looked at; the flags of `InspectProgramOptions`. */
+export function addInspectOptions(command: Command): Command {
+  return command
+    .option("--model <dir|id>", "model folder, or hub id such as org/name")
+    .option("--shape <name>", "a published shape instead: vicuna-7b, llama-3.1-8b, ...")
+    .option(
+      "--heads <dir|id|name>",
+      "draft heads, or none; with --shape hydra++ (default), hydra or medusa",
+    )
+    .option("--tree <name|file.json>", "draft tree (default: mc_sim_7b_63 with heads)")
+    .addOption(
+      new Option("--graph <name>", "which graph").choices(["step", "prefill"]).default("step"),
     )
     .option("--arch <sm_XX>", "architecture to generate for", "sm_90a")
     .option(
@@ -31,12 +68,19 @@ export function registerInspect(program: Command): void {
       new Option("--precision <kind>", "as in generate").choices(["auto", "f32"]).default("auto"),
     )
     .option("--context <tokens>", "tokens the caches have room for", wholeNumber)
-    .option("--rows <n>", "with --graph prefill: rows at a time", wholeNumber, 512)
-    .option("--kernel <text>", "with --stage cuda: kernels whose name contains this")
-    .option("--no-fold", "with --stage plan: every launch, repeated layers too")
-    .action(async ({ context, ...flags }: InspectFlags) => {
-      if ((flags.model === undefined) === (flags.shape === undefined))
-        command.error("error: give exactly one of --model, --shape");
-      process.stdout.write(await inspect({ ...flags, contextLength: context }));
-    });
+    .option("--rows <n>", "with --graph prefill: rows at a time", wholeNumber, 512);
+}
+
+/** Flags as the functions take them. */
+export function inspectOptions({ context, out: _, ...flags }: InspectFlags): InspectOptions {
+  return { ...flags, contextLength: context };
+}
+
+async function save(directory: string, options: InspectProgramOptions): Promise<void> {
+  const { title, kernels, notCompiled, noSass } = await saveInspection(directory, options);
+  const chosen = options.kernel === undefined ? kernels.length : undefined;
+  const what = chosen === undefined ? `kernels named ${options.kernel}` : `${chosen} kernels`;
+  process.stdout.write(`${title}: ${what} in ${directory}\n`);
+  if (notCompiled !== undefined) process.stderr.write(`hydra: not compiled: ${notCompiled}\n`);
+  else if (noSass !== undefined) process.stderr.write(`hydra: no machine code: ${noSass}\n`);
 }
