@@ -93,8 +93,12 @@ export class AccessTags {
     ];
     const lists = this.#lists(this.writers.length * factor);
     for (const [index, list] of lists.entries()) {
-      const from = old[index];
-      for (let at = 0; at < list.length; at++) list[at] = from?.[Math.floor(at / factor)] ?? 0;
+      const from = old[index] ?? [];
+      // Most of a large allocation was never touched: its pages, here and there, stay unbacked.
+      for (let at = 0; at < from.length; at++) {
+        const tag = from[at];
+        if (tag !== undefined && tag !== 0) list.fill(tag, at * factor, (at + 1) * factor);
+      }
     }
     [this.writers, this.writeTimes, this.readers, this.readTimes, this.writeSites, this.readSites] =
       lists;
