@@ -16,7 +16,7 @@ import {
   type Target,
   verb,
 } from "./access-targets.ts";
-import { quickCheck, quickOperation } from "./quick-check.ts";
+import { countLanes, quickCheck, quickOperation } from "./quick-check.ts";
 import type { Conflict } from "./races.ts";
 import type { Sanitizer } from "./sanitizer.ts";
 
@@ -79,6 +79,7 @@ const copied = new Float64Array(WARP);
 export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): void {
   const { lanes } = access;
   if (lanes === 0 || access.bytes === 0) return;
+  countBytes(sanitizer, access);
   let plan = operationPlans.get(access);
   if (plan === undefined) {
     plan = operationPlan(sanitizer, access);
@@ -86,6 +87,14 @@ export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): 
   }
   const left = quickOperation(sanitizer, plan, access);
   if (left !== 0) slowOperation(sanitizer, plan, access, left);
+}
+
+/** Asynchronous copies are no requests of a warp, but what they move is moved. */
+function countBytes(sanitizer: Sanitizer, { kind, space, lanes, bytes }: OperationAccess): void {
+  if (space !== "global") return;
+  const all = bytes * countLanes(lanes);
+  if (kind === "read") sanitizer.counters.memory.globalBytesRead += all;
+  if (kind === "write") sanitizer.counters.memory.globalBytesWritten += all;
 }
 
 /** By access: operations that happen often pass the same object every time. */

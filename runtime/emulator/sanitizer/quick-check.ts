@@ -157,7 +157,7 @@ export function quickCheck(
   return undefined;
 }
 
-function countLanes(lanes: number): number {
+export function countLanes(lanes: number): number {
   let x = lanes - ((lanes >>> 1) & 0x55555555);
   x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
   return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
