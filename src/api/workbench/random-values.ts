@@ -32,7 +32,7 @@ let standard: Float32Array | undefined;
 
 /**
  * Bytes of `elements` random floats: what `shape` makes of normally distributed numbers, rounded to
- * the type. Large weights take a second for some hundred million elements.
+ * the type.
  */
 export function randomFloats(
   dtype: FloatDType,
@@ -42,22 +42,25 @@ export function randomFloats(
 ): Uint8Array {
   standard ??= normals(tableSize, randomWords(1));
   const table = encodeFloats(dtype, standard.map(shape));
+  return byteSize(dtype) === 2
+    ? repeated(new Uint16Array(table.buffer), new Uint16Array(elements), seed)
+    : repeated(new Uint32Array(table.buffer), new Uint32Array(elements), seed);
+}
+
+/** A prime, so that no two rows of a tensor hold the same numbers. */
+const period = 1_048_583;
+
+/** Fills `out` with random elements of a table, the same ones again after a period. */
+function repeated<Words extends Uint16Array | Uint32Array>(
+  table: Words,
+  out: Words,
+  seed: number,
+): Uint8Array {
   const next = randomWords(seed);
-  // The low bits of a xorshift are as good as the high ones.
-  switch (byteSize(dtype)) {
-    case 2: {
-      const values = new Uint16Array(table.buffer);
-      const out = new Uint16Array(elements);
-      for (let i = 0; i < elements; i++) out[i] = values[next() & 0xffff] ?? 0;
-      return new Uint8Array(out.buffer);
-    }
-    default: {
-      const values = new Uint32Array(table.buffer);
-      const out = new Uint32Array(elements);
-      for (let i = 0; i < elements; i++) out[i] = values[next() & 0xffff] ?? 0;
-      return new Uint8Array(out.buffer);
-    }
-  }
+  const first = Math.min(out.length, period);
+  for (let i = 0; i < first; i++) out[i] = table[next() % tableSize] ?? 0;
+  for (let done = first; done > 0 && done < out.length; done *= 2) out.copyWithin(done, 0, done);
+  return new Uint8Array(out.buffer);
 }
 
 /** Bytes of `elements` random i32 from 0 to below `limit`. */

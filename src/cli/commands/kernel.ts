@@ -1,15 +1,24 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import {
+  compareKernel,
   HydrantError,
   type KernelRunArg,
   type KernelRunResult,
   parseKernelArg,
   runKernel,
 } from "../../index.ts";
+import { findingText } from "../finding-text.ts";
+import { comparisonText } from "../kernel-comparison.ts";
 
-interface KernelRunFlags {
+interface CommonFlags {
+  readonly device: "emulator" | "cuda";
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+interface KernelRunFlags extends CommonFlags {
   readonly entry: string;
   readonly grid: Size3;
   readonly block: Size3;
@@ -17,10 +26,17 @@ interface KernelRunFlags {
   readonly arch?: string;
   readonly define: Readonly<Record<string, string>>;
   readonly arg: readonly KernelRunArg[];
-  readonly device: "emulator" | "cuda";
-  readonly seed: number;
   readonly dump?: string;
-  readonly json?: boolean;
+}
+
+/** What goes with a folder of `hydra inspect --out` only. */
+interface CompareFlags extends CommonFlags {
+  readonly launch?: number;
+  readonly context?: number;
+  readonly temperature?: number;
+  readonly rounds?: number;
+  readonly tolerance?: number;
+  readonly blocks?: number;
 }
 
 interface Size3 {
@@ -29,19 +45,37 @@ interface Size3 {
   readonly z: number;
 }
 
-/** Exit code of a run whose kernel was found at fault. */
+/** Exit code of a run whose kernel was found at fault, or does not do what its reference does. */
 const exitFindings = 3;
+
+/** Flags a file needs, flags that only a file takes, and flags that only a folder takes. */
+const needed = ["entry", "grid", "block"] as const;
+const ofFiles = [...needed, "shared", "arch", "define", "arg", "dump"] as const;
+const ofFolders = ["launch", "context", "temperature", "rounds", "tolerance", "blocks"] as const;
 
 export function registerKernel(program: Command): void {
   const kernel = program.command("kernel").description("work with single CUDA kernels");
   kernel.exitOverride(); // Inherited below: usage errors are the caller's to report.
   kernel
     .command("run")
-    .description("run one kernel of a CUDA file, on the sanitising emulator or a GPU")
-    .argument("<file.cu>", "CUDA C++ (or a .ptx file)")
-    .requiredOption("--entry <name>", 'the kernel: a C++ name (scale<float>) or an extern "C" one')
-    .requiredOption("--grid <x,y,z>", "blocks", size3)
-    .requiredOption("--block <x,y,z>", "threads per block", size3)
+    .description(
+      "run one kernel of a CUDA file, or an edited kernel against the generated one, on the sanitising emulator or a GPU",
+    )
+    .argument(
+      "<file.cu|folder>",
+      "CUDA C++ (or a .ptx file), or a kernel's folder of inspect --out",
+    )
+    .addOption(
+      new Option("--device <device>", "where to run")
+        .choices(["emulator", "cuda"])
+        .default("emulator"),
+    )
+    .option("--seed <n>", "of random buffers and the order of blocks and warps", wholeNumber, 0)
+    .option("--json", "print one JSON object and nothing else")
+    .optionsGroup("A file:")
+    .option("--entry <name>", 'the kernel: a C++ name (scale<float>) or an extern "C" one')
+    .option("--grid <x,y,z>", "blocks", size3)
+    .option("--block <x,y,z>", "threads per block", size3)
     .option("--shared <bytes>", "dynamic shared memory", wholeNumber, 0)
     .option("--arch <sm_XX>", "architecture to compile for (default: sm_80, or the GPU's)", arch)
     .option("--define <k=v>", "preprocessor macro; may be repeated", addDefine, {})
@@ -51,35 +85,66 @@ export function registerKernel(program: Command): void {
       addArg,
       [],
     )
-    .addOption(
-      new Option("--device <device>", "where to run")
-        .choices(["emulator", "cuda"])
-        .default("emulator"),
-    )
-    .option("--seed <n>", "of random buffers and the order of blocks and warps", wholeNumber, 0)
     .option("--dump <dir>", "write each buffer after the run as DIR/argN.bin")
-    .option("--json", "print one JSON object and nothing else")
-    .action(run);
+    .optionsGroup("A folder:")
+    .option("--launch <n>", "which kind of launch of the kernel, from 1 (default: 1)", wholeNumber)
+    .option("--context <tokens>", "tokens in the caches (default: 1000)", wholeNumber)
+    .option("--temperature <t>", "of kernels that draw tokens (default: 0.8)", fromZero)
+    .option("--tolerance <t>", "relative difference of results that passes (default: 0)", fromZero)
+    .option("--rounds <n>", "of measuring on a GPU (default: 20)", wholeNumber)
+    .option("--blocks <n>", "on the emulator: about so many blocks, for counters", wholeNumber)
+    .action(async (target: string, flags: KernelRunFlags & CompareFlags, command: Command) => {
+      const given = (names: readonly string[]): string | undefined =>
+        names.find((name) => command.getOptionValueSource(name) === "cli");
+      const isFolder = await stat(target).then(
+        (found) => found.isDirectory(),
+        () => false,
+      );
+      const stray = given(isFolder ? ofFiles : ofFolders);
+      if (stray !== undefined) {
+        const [is, other] = isFolder ? ["folder", "file"] : ["file", "folder"];
+        command.error(`error: --${stray} goes with a ${other}, and ${target} is a ${is}`);
+      }
+      if (isFolder) return compare(target, flags);
+      const missing = needed.find((name) => flags[name] === undefined);
+      if (missing !== undefined) command.error(`error: a file needs --${missing}`);
+      return run(target, flags);
+    });
+}
+
+async function compare(folder: string, flags: CompareFlags): Promise<void> {
+  const comparison = await explained(compareKernel({ ...flags, folder }));
+  process.stdout.write(flags.json ? `${JSON.stringify(comparison)}\n` : comparisonText(comparison));
+  const { verdict } = comparison;
+  if (verdict === "findings" || verdict === "different") process.exitCode = exitFindings;
+}
+
+/** Prints the whole story of a failed compilation; the caller prints its first line. */
+async function explained<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof HydrantError && "details" in error) console.error(error.details);
+    throw error;
+  }
 }
 
 async function run(file: string, flags: KernelRunFlags): Promise<void> {
-  const result = await runKernel({
-    source: await readSource(file),
-    fileName: file,
-    entry: flags.entry,
-    grid: flags.grid,
-    block: flags.block,
-    sharedBytes: flags.shared,
-    defines: flags.define,
-    args: flags.arg,
-    device: flags.device,
-    seed: flags.seed,
-    ...(flags.arch === undefined ? {} : { arch: flags.arch }),
-  }).catch((error: unknown) => {
-    // The whole story of a failed compilation; the caller prints its first line.
-    if (error instanceof HydrantError && "details" in error) console.error(error.details);
-    throw error;
-  });
+  const result = await explained(
+    runKernel({
+      source: await readSource(file),
+      fileName: file,
+      entry: flags.entry,
+      grid: flags.grid,
+      block: flags.block,
+      sharedBytes: flags.shared,
+      defines: flags.define,
+      args: flags.arg,
+      device: flags.device,
+      seed: flags.seed,
+      ...(flags.arch === undefined ? {} : { arch: flags.arch }),
+    }),
+  );
   if (flags.dump !== undefined) await dump(flags.dump, result.buffers);
   const { findings, counters, resources, ms } = result;
   if (flags.json) {
@@ -119,17 +184,7 @@ async function dump(folder: string, buffers: KernelRunResult["buffers"]): Promis
 
 /** Findings first, as a compiler prints them; then the figures. */
 function describe(flags: KernelRunFlags, result: KernelRunResult): string {
-  const lines: string[] = [];
-  for (const { kind, kernel, file, line, ptxLine, block, thread, message } of result.findings) {
-    const place = file === null ? "" : `${file}${line === null ? "" : `:${line}`}: `;
-    const who = [
-      kernel === null ? undefined : `kernel ${kernel}`,
-      block === null ? undefined : `block ${block.join(",")}`,
-      thread === null ? undefined : `thread ${thread.join(",")}`,
-      ptxLine === null ? undefined : `PTX line ${ptxLine}`,
-    ].filter((part) => part !== undefined);
-    lines.push(`${place}${kind}: ${message}`, `    ${who.join(", ")}`);
-  }
+  const lines = result.findings.map(findingText);
   const count = result.findings.length;
   lines.push(
     `${flags.entry}: ${count === 0 ? "no findings" : `${count} finding${count === 1 ? "" : "s"}`}, ${result.ms.toFixed(2)} ms on ${flags.device}`,
@@ -156,6 +211,14 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
     throw new InvalidArgumentError("Give a whole number.");
+  }
+  return value;
+}
+
+function fromZero(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0) || !Number.isFinite(value)) {
+    throw new InvalidArgumentError("Give a number from 0 on.");
   }
   return value;
 }
