@@ -1,10 +1,9 @@
-import { memo, type MouseEvent, useEffect, useRef } from "react";
+import { memo, type MouseEvent, useEffect, useMemo, useRef } from "react";
 import type { RecordedGeneration } from "../../inspection/recorded-generation.ts";
 import classes from "./generation.module.css";
+import { type Paragraph, paragraphsOf, shownTokens } from "./paragraphs.ts";
+import { stepEnd } from "./statistics.ts";
 import { tokenLabel } from "./visible-text.ts";
-
-/** Steps that are drawn as one: only the block that holds the current step changes with it. */
-const blockSteps = 32;
 
 /** The text up to a step, each token in the colour of how it came about. A click goes to its step. */
 export function GeneratedText({
@@ -26,7 +25,8 @@ export function GeneratedText({
     const found = target instanceof Element ? target.closest("[data-step]") : null;
     if (found !== null) onSeek(Number(found.getAttribute("data-step")));
   };
-  const blocks = Math.floor(step / blockSteps) + 1;
+  const paragraphs = useMemo(() => paragraphsOf(generation), [generation]);
+  const begun = paragraphs.filter((paragraph) => (paragraph[0]?.step ?? 0) <= step);
   const { prompt, promptTokens } = generation;
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: arrow keys go through the steps
@@ -38,66 +38,96 @@ export function GeneratedText({
       tabIndex={0}
       onClick={pick}
     >
-      <span className={classes.prompt}>{prompt ?? `[${promptTokens} prompt tokens] `}</span>
-      {Array.from({ length: blocks }, (_, block) => {
-        const from = block * blockSteps;
+      {begun.map((paragraph, index) => {
+        const shown = shownTokens(paragraph, step);
+        const isLast = index === begun.length - 1;
+        const holdsStep = paragraph.slice(0, shown).some((token) => token.step === step);
         return (
-          <Block
-            // biome-ignore lint/suspicious/noArrayIndexKey: a block is its steps
-            key={block}
-            generation={generation}
-            from={from}
-            to={Math.min(from + blockSteps, step + 1)}
-            current={block === blocks - 1 ? step : -1}
-          />
+          // biome-ignore lint/suspicious/noArrayIndexKey: a paragraph is its place
+          <div key={index}>
+            {index === 0 && (
+              <span className={classes.prompt}>{prompt ?? `[${promptTokens} prompt tokens] `}</span>
+            )}
+            <Tokens
+              generation={generation}
+              paragraph={paragraph}
+              shown={shown}
+              current={holdsStep ? step : -1}
+            />
+            {isLast && <NextToken generation={generation} step={step} />}
+          </div>
         );
       })}
     </section>
   );
 }
 
-const Block = memo(function Block({
+/** Nothing of it changes with the steps that are elsewhere. */
+const Tokens = memo(function Tokens({
   generation,
-  from,
-  to,
+  paragraph,
+  shown,
   current,
 }: {
   readonly generation: RecordedGeneration;
-  readonly from: number;
-  readonly to: number;
+  readonly paragraph: Paragraph;
+  readonly shown: number;
   readonly current: number;
 }) {
-  return generation.steps.slice(from, to).flatMap(({ tokens, path, given, pieces }, index) =>
-    path.slice(0, given).map((node, depth) => {
-      const piece = pieces?.[depth];
-      const label = tokenLabel(generation, tokens[node]);
-      const step = from + index;
-      return (
-        <span
-          key={`${step} ${node}`}
-          className={classes.token}
-          data-step={step}
-          data-kind={depth === 0 ? "root" : "accepted"}
-          data-current={step === current || undefined}
-          title={`${label} · token ${tokens[node]} · step ${step + 1}${depth === 0 ? "" : `, accepted at depth ${depth}`}`}
-        >
-          {piece === undefined || piece === "" ? (
-            <span className={classes.silent}>{label}</span>
-          ) : (
-            withLineEnds(piece)
-          )}
-        </span>
-      );
-    }),
-  );
+  return paragraph.slice(0, shown).map(({ step, depth, token, piece }, index) => {
+    const label = tokenLabel(generation, token);
+    return (
+      <span
+        // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
+        key={index}
+        className={classes.token}
+        data-step={step}
+        data-kind={depth === 0 ? "root" : "accepted"}
+        data-current={step === current || undefined}
+        title={`${label} · token ${token} · step ${step + 1}${depth === 0 ? "" : `, accepted at depth ${depth}`}`}
+      >
+        {piece === undefined || piece === "" ? (
+          <span className={classes.silent}>{label}</span>
+        ) : (
+          withLineEnds(piece)
+        )}
+      </span>
+    );
+  });
 });
 
-/** Line ends are seen, and end the line. */
+/** What the step went on to: the next one's root. */
+function NextToken({
+  generation,
+  step,
+}: {
+  readonly generation: RecordedGeneration;
+  readonly step: number;
+}) {
+  const recorded = generation.steps[step];
+  const token = generation.steps[step + 1]?.tokens[0];
+  if (recorded === undefined || token === undefined) return null;
+  const label = tokenLabel(generation, token);
+  return (
+    <span
+      className={classes.next}
+      data-kind={stepEnd(generation, recorded) === "rejected" ? "correction" : "bonus"}
+      title={`${label} · token ${token} · next`}
+    >
+      {label}
+    </span>
+  );
+}
+
+/** Line ends are seen, and end the line; the last one's is the end of its paragraph. */
 function withLineEnds(text: string) {
   if (!text.includes("\n")) return text;
-  return text.split("\n").flatMap((line, index) => {
+  const lines = text.split("\n");
+  return lines.flatMap((line, index) => {
+    if (index === 0) return [line];
+    const ends = index < lines.length - 1 || line !== "";
     // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
-    return index === 0 ? [line] : [<i key={index}>⏎</i>, `\n${line}`];
+    return [<i key={index}>⏎</i>, ends ? `\n${line}` : ""];
   });
 }
 

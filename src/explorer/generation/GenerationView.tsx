@@ -30,6 +30,7 @@ export function GenerationView({ generation }: { readonly generation: RecordedGe
 
   if (generation.steps.length === 0)
     return <Text>Nothing was generated: the prompt fills the context.</Text>;
+  const drafting = statistics.depths.length > 0;
   return (
     <div className={classes.view}>
       <div>
@@ -42,34 +43,39 @@ export function GenerationView({ generation }: { readonly generation: RecordedGe
       </div>
       <Figures figures={figuresOf(generation, statistics)} />
       <PlayerBar generation={generation} player={player} />
-      <div className={classes.replay}>
+      <div className={classes.replay} data-plain={!drafting || undefined}>
         <Paper withBorder className={classes.card}>
           <div className={classes.cardHead}>
             <Title order={3} className={classes.heading}>
               Text
             </Title>
-            <span className={classes.legend}>
-              <i data-kind="root" /> the model's own
-              <i data-kind="accepted" /> drafted and accepted
-            </span>
+            {drafting && (
+              <span className={classes.legend}>
+                <i data-kind="root" /> the model's own
+                <i data-kind="accepted" /> drafted and accepted
+              </span>
+            )}
           </div>
+          {!drafting && <StepFacts generation={generation} step={step} />}
           <GeneratedText generation={generation} step={step} onSeek={player.seek} />
         </Paper>
-        <Paper withBorder className={classes.card}>
-          <div className={classes.cardHead}>
-            <Title order={3} className={classes.heading}>
-              Draft tree of step {step + 1}
-            </Title>
-            <span className={classes.legend}>
-              <i data-kind="accepted" /> accepted
-              <i data-kind="rejected" /> rejected
-              <i data-kind="correction" /> wanted instead
-              <i data-kind="bonus" /> on top
-            </span>
-          </div>
-          <StepFacts generation={generation} step={step} />
-          <StepTree generation={generation} step={step} />
-        </Paper>
+        {drafting && (
+          <Paper withBorder className={classes.card}>
+            <div className={classes.cardHead}>
+              <Title order={3} className={classes.heading}>
+                Draft tree of step {step + 1}
+              </Title>
+              <span className={classes.legend}>
+                <i data-kind="accepted" /> accepted
+                <i data-kind="rejected" /> rejected
+                <i data-kind="correction" /> wanted instead
+                <i data-kind="bonus" /> on top
+              </span>
+            </div>
+            <StepFacts generation={generation} step={step} />
+            <StepTree generation={generation} step={step} />
+          </Paper>
+        )}
       </div>
       <StatisticsPanel generation={generation} statistics={statistics} onSeek={player.seek} />
     </div>

@@ -54,7 +54,7 @@ export const StatisticsPanel = memo(function StatisticsPanel({
           <RankTable statistics={statistics} />
         </Card>
       )}
-      <Card title="Where the time goes">
+      <Card title="Where the time goes" wide={!drafts}>
         <TimeBar time={statistics.time} />
         <TreesTable generation={generation} statistics={statistics} />
       </Card>
@@ -142,13 +142,17 @@ function TreesTable({
           {uses.map((use) => (
             <Table.Tr key={use.tree}>
               <Table.Td>
-                <UnstyledButton
-                  className={classes.treeName}
-                  onClick={() => setShown(use.tree)}
-                  aria-label={`Show tree ${use.name}`}
-                >
-                  {use.name}
-                </UnstyledButton>
+                {use.nodes === 1 ? (
+                  "none"
+                ) : (
+                  <UnstyledButton
+                    className={classes.treeName}
+                    onClick={() => setShown(use.tree)}
+                    aria-label={`Show tree ${use.name}`}
+                  >
+                    {use.name}
+                  </UnstyledButton>
+                )}
               </Table.Td>
               <Table.Td>{use.nodes}</Table.Td>
               <Table.Td>{use.steps}</Table.Td>

@@ -69,7 +69,7 @@ function draw(
   context.canvas.width = Math.round(width * ratio);
   context.canvas.height = Math.round(height * ratio);
   context.scale(ratio, ratio);
-  const most = steps.reduce((sofar, { path }) => Math.max(sofar, path.length), 1);
+  const most = steps.reduce((sofar, { path }) => Math.max(sofar, path.length), 2);
   const perStep = width / steps.length;
   const bars = Math.min(steps.length, Math.floor(width / 2));
   const unit = (height - 2) / most;
@@ -78,12 +78,13 @@ function draw(
     const to = Math.floor(((bar + 1) * steps.length) / bars);
     const mean =
       steps.slice(from, to).reduce((sum, { path }) => sum + path.length, 0) / (to - from);
-    const left = from * perStep;
-    const wide = (to - from) * perStep;
-    const bare = Math.max(wide - (wide > 5 ? 1.5 : 0.4), 1);
+    // At whole pixels, or the gaps would beat against them.
+    const left = Math.round(from * perStep * ratio) / ratio;
+    const right = Math.round(to * perStep * ratio) / ratio;
+    const bare = right - left - (perStep >= 6 ? 1.5 : perStep >= 3 ? 1 / ratio : 0);
     context.fillStyle = dark ? "#28c4ab" : "#12a693";
     context.fillRect(left, height - mean * unit, bare, (mean - 1) * unit);
-    context.fillStyle = dark ? "#868e96" : "#868e96";
+    context.fillStyle = "#868e96";
     context.fillRect(left, height - unit, bare, unit);
   }
 }

@@ -1,14 +1,14 @@
 import { memo, useEffect, useMemo, useRef } from "react";
 import type { InspectedTree } from "../../inspection/inspection.ts";
-import type { RecordedGeneration } from "../../inspection/recorded-generation.ts";
-import { type Continuation, type NodeLook, TreeDrawing } from "../tree/TreeDrawing.tsx";
-import { type TreeLayout, treeLayout } from "../tree/tree-layout.ts";
+import type { RecordedGeneration, RecordedStep } from "../../inspection/recorded-generation.ts";
+import { type NodeLook, TreeDrawing } from "../tree/TreeDrawing.tsx";
+import { treeLayout } from "../tree/tree-layout.ts";
 import classes from "./generation.module.css";
 import { stepEnd } from "./statistics.ts";
 import { shortLabel, tokenLabel } from "./visible-text.ts";
 
 const columns = 11;
-const sizes = { nodeWidth: 92, nodeHeight: 19, gapX: 26, gapY: 3 };
+const sizes = { nodeWidth: 92, nodeHeight: 19, gapX: 26, gapY: 3, fontSize: 11.5 };
 
 /** A step's draft tree with its tokens: what was accepted, what was not, and what came instead. */
 export const StepTree = memo(function StepTree({
@@ -21,15 +21,14 @@ export const StepTree = memo(function StepTree({
   const recorded = generation.steps[step];
   const tree = recorded && generation.trees[recorded.tree];
   const frame = useRef<HTMLDivElement>(null);
-  const looks = useMemo(() => looksOf(generation, step), [generation, step]);
-  const continuation = useMemo(() => continuationOf(generation, step), [generation, step]);
+  const drawn = useMemo(() => drawnStep(generation, step), [generation, step]);
   const lastNode = recorded?.path.at(-1) ?? 0;
   useEffect(() => {
     const node = frame.current?.querySelector(`[data-node="${lastNode}"]`);
     if (frame.current !== null && node !== null && node !== undefined)
       keepInSight(frame.current, node);
   }, [lastNode]);
-  if (recorded === undefined || tree === undefined) return null;
+  if (recorded === undefined || tree === undefined || drawn === undefined) return null;
   return (
     <section
       ref={frame}
@@ -39,31 +38,41 @@ export const StepTree = memo(function StepTree({
       tabIndex={0}
     >
       <TreeDrawing
-        tree={tree}
-        layout={layoutOf(tree)}
+        parents={drawn.parents}
+        depths={drawn.depths}
+        layout={drawn.layout}
         sizes={sizes}
-        looks={looks}
+        looks={drawn.looks}
         scale={1}
         label={`Draft tree of step ${step + 1}: ${recorded.path.length} of ${tree.parents.length} nodes committed`}
-        continuation={continuation}
       />
     </section>
   );
 });
 
-const layouts = new WeakMap<InspectedTree, TreeLayout>();
-
-/** Trees are few, steps many. */
-function layoutOf(tree: InspectedTree): TreeLayout {
-  const known = layouts.get(tree) ?? treeLayout(tree.parents, tree.depths);
-  layouts.set(tree, known);
-  return known;
-}
-
-function looksOf(generation: RecordedGeneration, index: number): NodeLook[] {
+/** The step's tree and, as one more child of the last accepted node, what the step went on to. */
+function drawnStep(generation: RecordedGeneration, index: number) {
   const step = generation.steps[index];
   const tree = step && generation.trees[step.tree];
-  if (step === undefined || tree === undefined) return [];
+  if (step === undefined || tree === undefined) return undefined;
+  const looks = looksOf(generation, step, tree);
+  const next = continuationOf(generation, index);
+  const after = step.path.at(-1) ?? 0;
+  const parents = next === undefined ? tree.parents : [...tree.parents, after];
+  const depths = next === undefined ? tree.depths : [...tree.depths, (tree.depths[after] ?? 0) + 1];
+  return {
+    parents,
+    depths,
+    looks: next === undefined ? looks : [...looks, next],
+    layout: treeLayout(parents, depths, "first"),
+  };
+}
+
+function looksOf(
+  generation: RecordedGeneration,
+  step: RecordedStep,
+  tree: InspectedTree,
+): NodeLook[] {
   const path = new Set(step.path);
   return step.tokens.map((token, node): NodeLook => {
     const label = tokenLabel(generation, token);
@@ -87,14 +96,13 @@ function looksOf(generation: RecordedGeneration, index: number): NodeLook[] {
 }
 
 /** The token the step went on to: the root of the next one. Nobody knows the last step's. */
-function continuationOf(generation: RecordedGeneration, index: number): Continuation | undefined {
+function continuationOf(generation: RecordedGeneration, index: number): NodeLook | undefined {
   const step = generation.steps[index];
   const token = generation.steps[index + 1]?.tokens[0];
   if (step === undefined || token === undefined) return undefined;
   const rejected = stepEnd(generation, step) === "rejected";
   const label = tokenLabel(generation, token);
   return {
-    after: step.path.at(-1) ?? 0,
     label: shortLabel(label, columns),
     title: `${label} · token ${token} · ${rejected ? "what the model wanted instead" : "comes on top: every draft on the way was accepted"}`,
     kind: rejected ? "correction" : "bonus",

@@ -1,15 +1,15 @@
 import { ActionIcon, Group, Paper, Table, Text, Title, Tooltip } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { InspectedTree } from "../../inspection/inspection.ts";
 import { Figures } from "./Figures.tsx";
 import { MaskMatrix } from "./MaskMatrix.tsx";
-import { drawingSize, type NodeLook, TreeDrawing } from "./TreeDrawing.tsx";
-import { treeLayout } from "./tree-layout.ts";
+import { type DrawingSizes, drawingSize, type NodeLook, TreeDrawing } from "./TreeDrawing.tsx";
+import { type TreeLayout, treeLayout } from "./tree-layout.ts";
 import { neighbour, pathTo, ranksTo, type TreeShape, treeShape } from "./tree-shape.ts";
 import classes from "./tree-view.module.css";
 
-const height = 600;
+const height = 620;
 const closest = 2;
 const farthest = 0.1;
 
@@ -25,16 +25,28 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
   const frame = useRef<HTMLDivElement>(null);
   const active = hovered ?? picked;
 
-  const sizes = shape.maxDepth > 12 ? dense : usual;
+  const sizes = sizesFor(layout, width / height);
   const natural = drawingSize(layout, sizes);
   const fit = clamp(Math.min(width / natural.width, height / natural.height), farthest, 1.25);
   const scale = zoom ?? fit;
+  const drawn = useRef(scale);
   const looks = useMemo(() => looksOf(tree, shape, active), [tree, shape, active]);
 
   useEffect(() => {
     // The node of the keyboard stays in sight, in a frame that scrolls by itself.
     if (picked !== undefined) keepInSight(frame.current, picked);
   }, [picked]);
+
+  useLayoutEffect(() => {
+    // What was in the middle stays there.
+    const { current } = frame;
+    if (current === null || scale === drawn.current) return;
+    const factor = scale / drawn.current;
+    drawn.current = scale;
+    const { scrollLeft, scrollTop, clientWidth, clientHeight } = current;
+    current.scrollLeft = (scrollLeft + clientWidth / 2) * factor - clientWidth / 2;
+    current.scrollTop = (scrollTop + clientHeight / 2) * factor - clientHeight / 2;
+  }, [scale]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const { key } = event;
@@ -93,7 +105,8 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
               onPointerDown={(event) => setPicked(nodeUnder(event.target))}
             >
               <TreeDrawing
-                tree={tree}
+                parents={tree.parents}
+                depths={tree.depths}
                 layout={layout}
                 sizes={sizes}
                 looks={looks}
@@ -138,8 +151,14 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
   );
 }
 
-const usual = { nodeWidth: 26, nodeHeight: 18, gapX: 62, gapY: 4 };
-const dense = { nodeWidth: 26, nodeHeight: 18, gapX: 18, gapY: 4 };
+const compact: DrawingSizes = { nodeWidth: 22, nodeHeight: 13, gapX: 16, gapY: 2.5, fontSize: 9.5 };
+
+/** Columns as far apart as the frame's shape, width over height, has room for. */
+function sizesFor(layout: TreeLayout, aspect: number): DrawingSizes {
+  const { width, height: tall } = drawingSize(layout, compact);
+  const spare = (tall * aspect - width) / Math.max(1, layout.columnCount - 1);
+  return { ...compact, gapX: compact.gapX + clamp(spare, 0, 110) };
+}
 
 function figuresOf(tree: InspectedTree, { size, maxDepth, leaves, visiblePairs }: TreeShape) {
   return [
@@ -156,7 +175,7 @@ function figuresOf(tree: InspectedTree, { size, maxDepth, leaves, visiblePairs }
 function looksOf(tree: InspectedTree, shape: TreeShape, active: number | undefined): NodeLook[] {
   const path = new Set(active === undefined ? [] : pathTo(tree, active));
   return tree.parents.map((parent, node) => ({
-    label: parent < 0 ? "root" : `${tree.ranks[node] ?? 0}`,
+    label: parent < 0 ? "" : `${tree.ranks[node] ?? 0}`,
     title: describeNode(tree, shape, node, undefined),
     kind: parent < 0 ? "root" : (shape.children[node]?.length ?? 0) > 0 ? "expanded" : "leaf",
     marked: path.has(node),

@@ -1,6 +1,6 @@
 /** Places of a tree's nodes, root on the left: a column per depth, rows in units of one node. */
 export interface TreeLayout {
-  /** By node, from 0; parents lie in the middle of their children. */
+  /** By node, from 0. */
   readonly rows: readonly number[];
   readonly rowCount: number;
   readonly columnCount: number;
@@ -16,13 +16,19 @@ interface Outline {
  * A tidy drawing: subtrees are moved together until they touch at some depth (Reingold and Tilford,
  * "Tidier drawings of trees", 1981), so that leaves fill the room beside deeper siblings.
  * @param parents by node, parents before children; the root's is -1.
+ * @param align where a parent stands: in the middle of its children, or beside the first of them,
+ *   which puts the path of first choices on one line at the top.
  */
-export function treeLayout(parents: readonly number[], depths: readonly number[]): TreeLayout {
+export function treeLayout(
+  parents: readonly number[],
+  depths: readonly number[],
+  align: "middle" | "first" = "middle",
+): TreeLayout {
   const children = childrenOf(parents);
   const shifts = parents.map(() => 0);
   const outlines: Outline[] = [];
   for (let node = parents.length - 1; node >= 0; node--) {
-    outlines[node] = place(children[node] ?? [], outlines, shifts);
+    outlines[node] = place(children[node] ?? [], outlines, shifts, align);
   }
   const rows = parents.map(() => 0);
   for (const [node, parent] of parents.entries()) {
@@ -49,6 +55,7 @@ function place(
   children: readonly number[],
   outlines: readonly Outline[],
   shifts: number[],
+  align: "middle" | "first",
 ): Outline {
   const least: number[] = [];
   const greatest: number[] = [];
@@ -69,8 +76,8 @@ function place(
   const first = children[0];
   const last = children.at(-1);
   if (first === undefined || last === undefined) return { least: [0], greatest: [0] };
-  const middle = ((shifts[first] ?? 0) + (shifts[last] ?? 0)) / 2;
-  for (const child of children) shifts[child] = (shifts[child] ?? 0) - middle;
-  const centred = (rows: number[]) => [0, ...rows.map((row) => row - middle)];
-  return { least: centred(least), greatest: centred(greatest) };
+  const own = align === "first" ? 0 : ((shifts[first] ?? 0) + (shifts[last] ?? 0)) / 2;
+  for (const child of children) shifts[child] = (shifts[child] ?? 0) - own;
+  const relative = (rows: number[]) => [0, ...rows.map((row) => row - own)];
+  return { least: relative(least), greatest: relative(greatest) };
 }
