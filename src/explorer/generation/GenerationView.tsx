@@ -1,8 +1,9 @@
-import { Paper, Text, Title } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { useEffect, useMemo } from "react";
 import type { RecordedGeneration } from "../../inspection/recorded-generation.ts";
 import { setParams, usePlace } from "../app/place.ts";
-import { Figures } from "../tree/Figures.tsx";
+import { Panel, ViewHead } from "../common/Panel.tsx";
+import { Stats } from "../common/Stats.tsx";
 import { formatMs } from "./format-ms.ts";
 import { GeneratedText } from "./GeneratedText.tsx";
 import classes from "./generation.module.css";
@@ -33,48 +34,39 @@ export function GenerationView({ generation }: { readonly generation: RecordedGe
   const drafting = statistics.depths.length > 0;
   return (
     <div className={classes.view}>
-      <div>
-        <Title order={2} className={classes.title}>
-          Generation
-        </Title>
-        <Text size="sm" c="dimmed" className={classes.about}>
-          {about(generation)}
-        </Text>
-      </div>
-      <Figures figures={figuresOf(generation, statistics)} />
+      <ViewHead title="Generation" about={about(generation)} />
+      <Stats stats={statsOf(generation, statistics)} />
       <PlayerBar generation={generation} player={player} />
       <div className={classes.replay} data-plain={!drafting || undefined}>
-        <Paper withBorder className={classes.card}>
-          <div className={classes.cardHead}>
-            <Title order={3} className={classes.heading}>
-              Text
-            </Title>
-            {drafting && (
+        <Panel
+          title="Text"
+          note={
+            drafting && (
               <span className={classes.legend}>
                 <i data-kind="root" /> the model's own
                 <i data-kind="accepted" /> drafted and accepted
               </span>
-            )}
-          </div>
+            )
+          }
+        >
           {!drafting && <StepFacts generation={generation} step={step} />}
           <GeneratedText generation={generation} step={step} onSeek={player.seek} />
-        </Paper>
+        </Panel>
         {drafting && (
-          <Paper withBorder className={classes.card}>
-            <div className={classes.cardHead}>
-              <Title order={3} className={classes.heading}>
-                Draft tree of step {step + 1}
-              </Title>
+          <Panel
+            title={`Draft tree of step ${step + 1}`}
+            note={
               <span className={classes.legend}>
                 <i data-kind="accepted" /> accepted
                 <i data-kind="rejected" /> rejected
                 <i data-kind="correction" /> wanted instead
                 <i data-kind="bonus" /> on top
               </span>
-            </div>
+            }
+          >
             <StepFacts generation={generation} step={step} />
             <StepTree generation={generation} step={step} />
-          </Paper>
+          </Panel>
         )}
       </div>
       <StatisticsPanel generation={generation} statistics={statistics} onSeek={player.seek} />
@@ -100,7 +92,7 @@ function about({
   ].join(" · ");
 }
 
-function figuresOf(generation: RecordedGeneration, statistics: GenerationStatistics) {
+function statsOf(generation: RecordedGeneration, statistics: GenerationStatistics) {
   const { prefillMs, decodeMs, promptTokens, reusedTokens } = generation;
   const { given, steps, committed } = statistics;
   return [

@@ -1,8 +1,11 @@
-import { Modal, Paper, Table, Text, Title, UnstyledButton } from "@mantine/core";
-import { memo, type ReactNode, useMemo, useState } from "react";
+import { Modal, Table, Text, UnstyledButton } from "@mantine/core";
+import { memo, useMemo, useState } from "react";
 import type { RecordedGeneration } from "../../inspection/recorded-generation.ts";
+import { Dot, StackedBar } from "../common/Bars.tsx";
 import { Chart } from "../common/Chart.tsx";
 import { usePalette } from "../common/colors.ts";
+import { formatPercent } from "../common/format.ts";
+import { Panel } from "../common/Panel.tsx";
 import { TreeView } from "../tree/TreeView.tsx";
 import { depthOption, lengthOption, stepTimeOption } from "./chart-options.ts";
 import { formatMs } from "./format-ms.ts";
@@ -35,85 +38,59 @@ export const StatisticsPanel = memo(function StatisticsPanel({
   }, [generation, onSeek]);
   const drafts = statistics.depths.length > 0;
   return (
-    <div className={classes.statistics}>
+    <div className={classes.statistics} data-plain={!drafts || undefined}>
       {drafts && (
-        <Card title="Tokens per step" note="and why the step committed no more">
+        <Panel title="Tokens per step" note="and why the step committed no more">
           <Chart option={lengths} height={220} label="Steps by the tokens they committed" />
-        </Card>
+        </Panel>
       )}
       {drafts && (
-        <Card
+        <Panel
           title="Where drafts die"
           note="of the steps that had drafts at a depth, those that took one"
         >
           <Chart option={depths} height={220} label="Share of accepted drafts by depth" />
-        </Card>
+        </Panel>
       )}
       {drafts && (
-        <Card title="Accepted by rank" note="of the steps that offered a draft of this rank there">
+        <Panel
+          title="Accepted by rank"
+          note="% of the steps that offered a draft of this rank there"
+        >
           <RankTable statistics={statistics} />
-        </Card>
+        </Panel>
       )}
-      <Card title="Where the time goes" wide={!drafts}>
+      <Panel title="Where the time goes">
         <TimeBar time={statistics.time} />
         <TreesTable generation={generation} statistics={statistics} />
-      </Card>
-      <Card title="Time of each step" note="click a point to see the step" wide>
+      </Panel>
+      <Panel title="Time of each step" note="click a point to see the step">
         <Chart option={times} height={240} label="Time of each step" onPick={pickStep} />
-      </Card>
+      </Panel>
     </div>
   );
 });
 
-function Card({
-  title,
-  note,
-  wide,
-  children,
-}: {
-  readonly title: string;
-  readonly note?: string;
-  readonly wide?: boolean;
-  readonly children: ReactNode;
-}) {
-  return (
-    <Paper withBorder className={classes.card} data-wide={wide === true || undefined}>
-      <div className={classes.cardHead}>
-        <Title order={3} className={classes.heading}>
-          {title}
-        </Title>
-        {note !== undefined && <span className={classes.legend}>{note}</span>}
-      </div>
-      {children}
-    </Paper>
-  );
-}
-
 function TimeBar({ time }: { readonly time: TimeShares }) {
+  const palette = usePalette();
   const total = time.prefill + time.steps + time.rest;
   const parts = [
-    { name: "prefill", ms: time.prefill, kind: "prefill" },
-    { name: "steps on the device", ms: time.steps, kind: "steps" },
-    { name: "rest", ms: time.rest, kind: "rest" },
-  ];
+    { name: "prefill", value: time.prefill, color: palette.nth(0) },
+    { name: "steps on the device", value: time.steps, color: palette.accent },
+    { name: "rest", value: time.rest, color: palette.dimmed },
+  ].map((part) => ({ ...part, text: formatMs(part.value) }));
   return (
-    <div>
-      <div className={classes.timeBar} aria-hidden>
-        {parts.map(({ name, ms, kind }) => (
-          <div key={name} data-kind={kind} style={{ flexGrow: ms }} />
-        ))}
-      </div>
+    <>
+      <StackedBar parts={parts} label="Time" />
       <div className={classes.timeParts}>
-        {parts.map(({ name, ms, kind }) => (
+        {parts.map(({ name, value, text, color }) => (
           <div key={name}>
-            <i data-kind={kind} />
-            {name}
-            <b>{formatMs(ms)}</b>
-            <span>{total === 0 ? "" : `${((100 * ms) / total).toFixed(0)} %`}</span>
+            <Dot color={color} /> {name} <b>{text}</b>{" "}
+            <span>{total === 0 ? "" : formatPercent(value / total)}</span>
           </div>
         ))}
       </div>
-    </div>
+    </>
   );
 }
 

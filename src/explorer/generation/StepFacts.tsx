@@ -26,7 +26,7 @@ export function StepFacts({
         {path.length} {path.length === 1 ? "token" : "tokens"}
       </b>{" "}
       in <b>{formatMs(ms)}</b> with {tree?.name === "none" ? "no tree" : <>tree {tree?.name}</>}.{" "}
-      {end === "none" && <>Plain decoding: no drafts.{wanted && <> Next comes {wanted}.</>}</>}
+      {end === "none" && <>A plain step: no drafts.{wanted && <> Next comes {wanted}.</>}</>}
       {end === "rejected" && (
         <>
           {path.length === 1

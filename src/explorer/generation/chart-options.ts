@@ -1,6 +1,7 @@
 import type { EChartsCoreOption } from "echarts/core";
 import type { RecordedGeneration } from "../../inspection/recorded-generation.ts";
 import type { Palette } from "../common/colors.ts";
+import { axisStyle, textStyle, tooltipHtml, tooltipStyle } from "../common/chart-base.ts";
 import { formatMs } from "./format-ms.ts";
 import type { GenerationStatistics } from "./statistics.ts";
 
@@ -20,14 +21,14 @@ export function lengthOption(
   return {
     ...frame(palette),
     legend: legend(palette),
-    tooltip: { ...tooltip(palette), trigger: "axis", axisPointer: { type: "shadow" } },
+    tooltip: { ...tooltipStyle(palette), trigger: "axis", axisPointer: { type: "shadow" } },
     xAxis: {
-      ...axis(palette),
+      ...axisStyle(palette),
       type: "category",
       data: lengths.map(({ tokens }) => `${tokens}`),
       name: "tokens",
     },
-    yAxis: { ...axis(palette), type: "value", name: "steps", max: niceMax(lengths, steps) },
+    yAxis: { ...axisStyle(palette), type: "value", name: "steps", max: niceMax(lengths, steps) },
     series: [
       series(
         "a draft was rejected",
@@ -56,24 +57,28 @@ export function depthOption(
     ...frame(palette),
     legend: legend(palette),
     tooltip: {
-      ...tooltip(palette),
+      ...tooltipStyle(palette),
       trigger: "axis",
       axisPointer: { type: "shadow" },
       formatter: (points: readonly { dataIndex: number }[]) => {
         const count = depths[points[0]?.dataIndex ?? 0];
         if (count === undefined) return "";
         const { depth, reached, accepted } = count;
-        return `Depth ${depth}<br>${reached} of ${steps} steps had drafts here<br>${accepted} took one (${percent(accepted / reached)})<br>${reached - accepted} died here`;
+        return tooltipHtml(`Depth ${depth}`, [
+          ["steps with drafts here", `${reached} of ${steps}`],
+          ["took one", `${accepted} (${percent(accepted / reached)})`],
+          ["died here", `${reached - accepted}`],
+        ]);
       },
     },
     xAxis: {
-      ...axis(palette),
+      ...axisStyle(palette),
       type: "category",
       data: depths.map(({ depth }) => `${depth}`),
       name: "depth",
     },
     yAxis: {
-      ...axis(palette),
+      ...axisStyle(palette),
       type: "value",
       name: "% of steps",
       max: 100,
@@ -120,22 +125,25 @@ export function stepTimeOption(
     animation: false,
     legend: trees.length > 1 ? { ...legend(palette), type: "scroll" } : { show: false },
     tooltip: {
-      ...tooltip(palette),
+      ...tooltipStyle(palette),
       trigger: "item",
       formatter: ({ data }: { data: readonly [step: number, ms: number] }) => {
         const step = steps[data[0] - 1];
-        return `Step ${data[0]}: ${formatMs(data[1])}, ${step?.path.length ?? 0} tokens`;
+        return tooltipHtml(`Step ${data[0]}`, [
+          ["time", formatMs(data[1])],
+          ["tokens", `${step?.path.length ?? 0}`],
+        ]);
       },
     },
     dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl" }],
     xAxis: {
-      ...axis(palette),
+      ...axisStyle(palette),
       type: "value",
       name: "step",
       min: 1,
       max: Math.max(2, steps.length),
     },
-    yAxis: { ...axis(palette), type: "value", name: "ms", max: slowest === 0 ? 1 : undefined },
+    yAxis: { ...axisStyle(palette), type: "value", name: "ms", max: slowest === 0 ? 1 : undefined },
     series: trees.map(({ name, parents }, tree) => ({
       name: `${name} (${parents.length})`,
       type: "scatter",
@@ -150,8 +158,8 @@ export function stepTimeOption(
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 
-const frame = ({ text }: Palette) => ({
-  textStyle: { color: text, fontFamily: "inherit" },
+const frame = (palette: Palette) => ({
+  textStyle: textStyle(palette),
   grid: { left: 44, right: 52, top: 34, bottom: 26 },
 });
 
@@ -161,18 +169,4 @@ const legend = ({ dimmed }: Palette) => ({
   itemWidth: 12,
   itemHeight: 10,
   textStyle: { color: dimmed },
-});
-
-const tooltip = ({ surface, line, text }: Palette) => ({
-  backgroundColor: surface,
-  borderColor: line,
-  textStyle: { color: text, fontSize: 12 },
-});
-
-const axis = ({ dimmed, line }: Palette) => ({
-  nameTextStyle: { color: dimmed },
-  axisLabel: { color: dimmed },
-  axisLine: { lineStyle: { color: line } },
-  axisTick: { show: false },
-  splitLine: { lineStyle: { color: line, opacity: 0.6 } },
 });

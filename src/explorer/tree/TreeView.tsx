@@ -1,8 +1,9 @@
-import { ActionIcon, Group, Paper, Table, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Group, Table, Text, Tooltip } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { InspectedTree } from "../../inspection/inspection.ts";
-import { Figures } from "./Figures.tsx";
+import { Panel } from "../common/Panel.tsx";
+import { Stats } from "../common/Stats.tsx";
 import { MaskMatrix } from "./MaskMatrix.tsx";
 import { type DrawingSizes, drawingSize, type NodeLook, TreeDrawing } from "./TreeDrawing.tsx";
 import { type TreeLayout, treeLayout } from "./tree-layout.ts";
@@ -72,14 +73,12 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
 
   return (
     <div className={classes.view}>
-      <Figures figures={figuresOf(tree, shape)} />
+      <Stats stats={statsOf(tree, shape)} />
       <div className={classes.pictures}>
-        <Paper withBorder className={classes.card}>
-          <Group justify="space-between" wrap="nowrap" mb="xs">
-            <Title order={3} className={classes.heading}>
-              Draft tree
-            </Title>
-            <Group gap={4} wrap="nowrap">
+        <Panel
+          title="Draft tree"
+          note={
+            <Group gap={4} wrap="nowrap" component="span">
               <Legend />
               <ZoomButton
                 label="Smaller"
@@ -89,7 +88,8 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
               <ZoomButton label="Larger" sign="+" onClick={() => setZoom(zoomed(scale, 1.3))} />
               <ZoomButton label="Whole tree" sign="⤢" onClick={() => setZoom(undefined)} />
             </Group>
-          </Group>
+          }
+        >
           <div ref={ref}>
             <div
               ref={frame}
@@ -115,11 +115,8 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
               />
             </div>
           </div>
-        </Paper>
-        <Paper withBorder className={classes.card}>
-          <Title order={3} className={classes.heading} mb="xs">
-            Attention mask
-          </Title>
+        </Panel>
+        <Panel title="Attention mask">
           <div className={classes.axis}>
             <span>committed</span>
             <span>nodes that are seen →</span>
@@ -139,14 +136,11 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
               ? "A row per node. Point at a cell or a node."
               : describeNode(tree, shape, active, column)}
           </Text>
-        </Paper>
+        </Panel>
       </div>
-      <Paper withBorder className={classes.card}>
-        <Title order={3} className={classes.heading} mb="xs">
-          By depth
-        </Title>
+      <Panel title="By depth">
         <LevelTable shape={shape} />
-      </Paper>
+      </Panel>
     </div>
   );
 }
@@ -160,7 +154,7 @@ function sizesFor(layout: TreeLayout, aspect: number): DrawingSizes {
   return { ...compact, gapX: compact.gapX + clamp(spare, 0, 110) };
 }
 
-function figuresOf(tree: InspectedTree, { size, maxDepth, leaves, visiblePairs }: TreeShape) {
+function statsOf(tree: InspectedTree, { size, maxDepth, leaves, visiblePairs }: TreeShape) {
   return [
     { name: "tree", value: tree.name },
     { name: "nodes with the root", value: `${size}` },
