@@ -145,7 +145,8 @@ async function questionFile({ prompts, download }: Flags): Promise<string> {
   return downloadSet(download, {
     progress: (done, total) =>
       progress(
-        `${download}: ${(done / 1e6).toFixed(1)} MB${total === undefined ? "" : ` of ${(total / 1e6).toFixed(1)}`}`,
+        `downloading ${download}`,
+        `${(done / 1e6).toFixed(1)} MB${total === undefined ? "" : ` of ${(total / 1e6).toFixed(1)}`}`,
       ),
   });
 }
@@ -187,8 +188,10 @@ function checkWritable(file: string): void {
   }
 }
 
-/** One line that is overwritten, for people at a terminal only. */
-function progress(what: string): void {
-  if (!process.stderr.isTTY) return;
-  process.stderr.write(`\r\u001b[K${what}`);
+/** One line that is overwritten; in a log a line for every phase, without counts. */
+function progress(phase: string, count = ""): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${phase} ${count}`);
+  else if (phase !== lastPhase && phase !== "") console.error(phase);
+  lastPhase = phase;
 }
+let lastPhase = "";

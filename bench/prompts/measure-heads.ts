@@ -24,6 +24,9 @@ export interface HeadsPlan {
   readonly sizes: readonly number[];
 }
 
+/** Hears what is being done, and how far it is. */
+export type Progress = (phase: string, count?: string) => void;
+
 export interface MeasuredHeads {
   readonly results: MethodResults;
   /** Plain decoding's rounds, taken in turns with those of the heads. */
@@ -43,7 +46,7 @@ export async function measureHeads(
   heads: string,
   turns: readonly Turn[],
   plan: HeadsPlan,
-  progress: (what: string) => void,
+  progress: Progress,
 ): Promise<MeasuredHeads> {
   const tree = plan.tree ?? truncateDepth(namedTree("mc_sim_7b_63"), model.draftDepth);
   const withPlain = { ...plan.request, method: "autoregressive" };

@@ -11,7 +11,7 @@ import { loadChatTemplate } from "../../src/text/chat-template.ts";
 import { resolveModelPath } from "../../src/weights/hub.ts";
 import { type Conversations, holdConversations, type LongPromptRule } from "./conversations.ts";
 import { decodeTurns, summarise, summariseCategories, type TurnRun } from "./decode-turns.ts";
-import { measureHeads } from "./measure-heads.ts";
+import { measureHeads, type Progress } from "./measure-heads.ts";
 import type { Question } from "./questions.ts";
 import type { MethodResults, PromptsResults } from "./results.ts";
 
@@ -39,7 +39,7 @@ export interface PromptsPlan {
  */
 export async function measurePrompts(
   plan: PromptsPlan,
-  progress: (what: string) => void,
+  progress: Progress,
 ): Promise<PromptsResults> {
   const methods: MethodResults[] = [];
   const plain: (readonly TurnRun[])[] = [];
@@ -51,7 +51,7 @@ export async function measurePrompts(
     await using model = await loadModel(plan.model, { ...plan.load, heads });
     device = model.device;
     held ??= await hold(model, plan, progress);
-    const say = (what: string) => progress(`${name}: ${what}`);
+    const say: Progress = (phase, count) => progress(`${name}: ${phase}`, count);
     if (heads === undefined) {
       for (let round = 0; round < plan.rounds; round++) {
         say(`round ${round + 1} of ${plan.rounds}`);
@@ -78,17 +78,13 @@ export async function measurePrompts(
   };
 }
 
-async function hold(
-  model: Model,
-  plan: PromptsPlan,
-  progress: (what: string) => void,
-): Promise<Conversations> {
+async function hold(model: Model, plan: PromptsPlan, progress: Progress): Promise<Conversations> {
   const dir = await resolveModelPath(plan.model, "model");
   const template = await loadChatTemplate(dir, { tokenizer: model.tokenizer, names: [dir] });
   const { request, longPrompts, questions } = plan;
   const options = { chat: !template.plain, request, longPrompts };
   const held = await holdConversations(model, questions, options, (done) =>
-    progress(`conversations: ${done} of ${questions.length}`),
+    progress("conversations", `${done} of ${questions.length}`),
   );
   if (held.turns.length > 0) return held;
   throw new HydrantError("prompts/too-long", "No prompt fits in the context.", {

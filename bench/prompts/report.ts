@@ -11,14 +11,16 @@ import type {
 export function formatPrompts(results: PromptsResults): string {
   const { longPrompts } = results;
   const long = {
-    truncate: `cut from the left to fit`,
-    skip: `left out as their prompts do not fit`,
+    truncate: "cut from the left",
+    skip: "left out",
   }[longPrompts.rule];
   return [
     `${results.file}: ${results.prompts} questions, ${results.turns} turns, at most ${results.newTokens} new tokens, ` +
       `${results.sampling}, ${results.model} on ${results.device}, ` +
       `median (least to most) of ${results.rounds} interleaved rounds`,
-    ...(longPrompts.turns > 0 ? [`${longPrompts.turns} turns were ${long}.`] : []),
+    ...(longPrompts.turns > 0
+      ? [`Turns whose prompt does not fit in the context, ${long}: ${longPrompts.turns}.`]
+      : []),
     "",
     "Tokens per step by category, and speed in times that of plain decoding",
     categoryTable(results.methods),
@@ -79,7 +81,7 @@ function methodTables({ name, tree, overall, acceptance, sweep }: MethodResults)
   const { check } = acceptance;
   return [
     "",
-    `${name}: how often the candidate of each rank is right, given the right prefix (%)`,
+    `${name}: how often the candidate of rank 0, 1, … is right, given the right prefix (%)`,
     acceptanceTable(acceptance),
     `Tokens per step with ${tree}: ${overall.tokensPerStep.toFixed(2)} decoding, ` +
       `${check.replayed.toFixed(2)} replaying the ranks ` +
@@ -96,8 +98,8 @@ function acceptanceTable({ table, trials, survival }: MeasuredAcceptance): strin
   const out = plainTable([
     "depth",
     "positions",
-    ...Array.from({ length: ranks }, (_, rank) => `rank ${rank}`),
-    "among them",
+    ...Array.from({ length: ranks }, (_, rank) => String(rank)),
+    "any",
     "steps this deep",
   ]);
   for (const [depth, row] of table.entries()) {

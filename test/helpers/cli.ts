@@ -9,22 +9,30 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+export interface CliOptions {
+  readonly input?: string;
+  readonly env?: Record<string, string>;
+  /** Stops listening to stdout after this much, as `| head` does. */
+  readonly readBytes?: number;
+}
+
 /** Runs `hydra` as a user would, in a process of its own. */
-export function hydra(
+export function hydra(args: readonly string[], options?: CliOptions): Promise<CliResult> {
+  return run("src/cli/main.ts", args, options);
+}
+
+/** The same with `npm run bench --`. */
+export function bench(args: readonly string[], options?: CliOptions): Promise<CliResult> {
+  return run("bench/main.ts", args, options);
+}
+
+function run(
+  main: string,
   args: readonly string[],
-  {
-    input = "",
-    env = {},
-    readBytes = Number.POSITIVE_INFINITY,
-  }: {
-    input?: string;
-    env?: Record<string, string>;
-    /** Stops listening to stdout after this much, as `| head` does. */
-    readBytes?: number;
-  } = {},
+  { input = "", env = {}, readBytes = Number.POSITIVE_INFINITY }: CliOptions = {},
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["scripts/run.mjs", "src/cli/main.ts", ...args], {
+    const child = spawn(process.execPath, ["scripts/run.mjs", main, ...args], {
       cwd: root,
       env: { ...process.env, NO_COLOR: "1", ...env },
     });
