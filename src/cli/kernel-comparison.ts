@@ -1,4 +1,5 @@
 /** The report of `hydra kernel run DIR`. */
+import { basename } from "node:path";
 import chalk from "chalk";
 import Table from "cli-table3";
 import type { ComparedKernel, KernelComparison } from "../index.ts";
@@ -36,6 +37,8 @@ interface Row {
   readonly show?: (value: number, kernel: ComparedKernel) => string;
   /** Whether a smaller figure is the better one; neither where absent. */
   readonly better?: "less" | "more";
+  /** Not worth a line when both have none. */
+  readonly isQuiet?: boolean;
 }
 
 const counter =
@@ -51,7 +54,12 @@ const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
 const rows: readonly Row[] = [
   { name: "registers", value: ({ registers }) => registers, better: "less" },
   { name: "spilled bytes", value: ({ spillBytes }) => spillBytes, better: "less" },
-  { name: "shared bytes of a block", value: ({ sharedBytes }) => sharedBytes, better: "less" },
+  {
+    name: "shared bytes of a block",
+    value: ({ sharedBytes }) => sharedBytes,
+    better: "less",
+    isQuiet: true,
+  },
   {
     name: "blocks on a multiprocessor",
     value: ({ occupancy }) => occupancy.blocksPerMultiprocessor,
@@ -74,6 +82,7 @@ const rows: readonly Row[] = [
     name: "  of matrices",
     value: ({ counters }) => laneShare(counters, "matrix"),
     show: percent,
+    isQuiet: true,
   },
   {
     name: "lanes in use",
@@ -89,11 +98,16 @@ const rows: readonly Row[] = [
     show: (value) => value.toFixed(2),
     better: "less",
   },
-  { name: "shared bytes read", value: counter("sharedBytesRead"), better: "less" },
-  { name: "shared bytes written", value: counter("sharedBytesWritten"), better: "less" },
-  { name: "bank conflicts", value: counter("sharedBankConflicts"), better: "less" },
-  { name: "local bytes", value: localBytes, better: "less" },
-  { name: "atomics", value: counter("atomics"), better: "less" },
+  { name: "shared bytes read", value: counter("sharedBytesRead"), better: "less", isQuiet: true },
+  {
+    name: "shared bytes written",
+    value: counter("sharedBytesWritten"),
+    better: "less",
+    isQuiet: true,
+  },
+  { name: "bank conflicts", value: counter("sharedBankConflicts"), better: "less", isQuiet: true },
+  { name: "local bytes", value: localBytes, better: "less", isQuiet: true },
+  { name: "atomics", value: counter("atomics"), better: "less", isQuiet: true },
 ];
 
 function localBytes(kernel: ComparedKernel): number | undefined {
@@ -117,10 +131,14 @@ function figures(comparison: KernelComparison): string {
     // Its own colours come even where the output is a file. No rules between rows.
     style: { head: [], border: [], compact: true },
   });
-  for (const { name, value, show = whole, better } of rows) {
+  for (const { name, value, show = whole, better, isQuiet } of rows) {
     const [before, after] = [value(reference), value(edited)];
     if (before === undefined || after === undefined) continue;
-    table.push([name, show(before, reference), show(after, edited), change(before, after, better)]);
+    if (isQuiet && before === 0 && after === 0) continue;
+    const shown = [show(before, reference), show(after, edited)] as const;
+    // What looks the same is not worth a percentage of noughts.
+    const by = shown[0] === shown[1] ? "" : change(before, after, better);
+    table.push([name, ...shown, by]);
   }
   for (const row of timeRows(comparison)) table.push(row);
   return table.toString();
@@ -215,7 +233,7 @@ function verdict({ verdict: outcome, tolerance, edited, reference }: KernelCompa
     case "within":
       return chalk.yellow(`${edited.file}: other results, within the tolerance of ${tolerance}`);
     case "different":
-      return chalk.red(`${edited.file}: other results than ${reference.file}`);
+      return chalk.red(`${edited.file}: other results than ${basename(reference.file)}`);
     case "findings": {
       const at = [edited, reference].filter(({ findings }) => findings.length > 0);
       const faults = at.map(

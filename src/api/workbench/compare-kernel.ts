@@ -46,7 +46,7 @@ export interface ComparedKernel {
   readonly occupancy: Occupancy;
   /** What the emulator's sanitiser found; empty on a GPU. */
   readonly findings: readonly Finding[];
-  /** Of the emulator. */
+  /** Of the emulator; absent where a fault ended the run. */
   readonly counters?: KernelCounters | undefined;
 }
 

@@ -19,10 +19,10 @@ export interface KernelFolder {
  */
 export async function readKernelFolder(path: string): Promise<KernelFolder> {
   const file = join(path, "spec.json");
-  const [text, reference, edited] = await Promise.all([
-    readFile(file, "utf8").catch(async (error: unknown) => {
-      throw await notKernelFolder(path, error);
-    }),
+  const text = await readFile(file, "utf8").catch(async (error: unknown) => {
+    throw await notKernelFolder(path, error);
+  });
+  const [reference, edited] = await Promise.all([
     readSource(path, "reference.cu"),
     readSource(path, "kernel.cu"),
   ]);

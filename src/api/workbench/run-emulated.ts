@@ -13,9 +13,8 @@ import { type Content, launchBuffers } from "./launch-values.ts";
 export interface EmulatedRun {
   /** What the sanitiser found, with files as the user names them. */
   readonly findings: readonly Finding[];
-  readonly counters: KernelCounters;
-  /** Milliseconds of this machine, of no meaning for a GPU. */
-  readonly ms: number;
+  /** Absent when a fault ended the run. */
+  readonly counters?: KernelCounters | undefined;
   /** Content of the buffers that are written, by id, and of the ring; absent when a fault ended it. */
   readonly after?: Outcome | undefined;
 }
@@ -40,23 +39,19 @@ export async function runEmulated(
     const loaded = loadImage(driver, spec, image);
     const memory = new LaunchMemory(driver, spec, launch, values);
     const stream = driver.streamCreate();
-    const started = performance.now();
     let after: Outcome | undefined;
-    let ms = 0;
     try {
       driver.launch(memory.kernelLaunch(loaded.function, options.grid), stream);
       driver.streamSynchronize(stream);
-      ms = performance.now() - started;
       after = readOutcome(memory, launch);
     } catch (error) {
       // A fault that has been explained is a result, not a failure of this program.
       if (driver.findings().length === 0) throw error;
-      ms = performance.now() - started;
     }
     const findings = driver.findings().map((finding) => showPath(finding, image.path));
-    const counters = driver.counters();
+    const counters = after === undefined ? undefined : driver.counters();
     memory.release();
-    return { findings, counters, ms, after };
+    return { findings, counters, after };
   } finally {
     driver.close();
   }

@@ -87,12 +87,12 @@ export function registerKernel(program: Command): void {
     )
     .option("--dump <dir>", "write each buffer after the run as DIR/argN.bin")
     .optionsGroup("A folder:")
-    .option("--launch <n>", "which kind of launch of the kernel, from 1 (default: 1)", wholeNumber)
+    .option("--launch <n>", "which kind of launch of the kernel, from 1 (default: 1)", fromOne)
     .option("--context <tokens>", "tokens in the caches (default: 1000)", wholeNumber)
     .option("--temperature <t>", "of kernels that draw tokens (default: 0.8)", fromZero)
     .option("--tolerance <t>", "relative difference of results that passes (default: 0)", fromZero)
-    .option("--rounds <n>", "of measuring on a GPU (default: 20)", wholeNumber)
-    .option("--blocks <n>", "on the emulator: about so many blocks, for counters", wholeNumber)
+    .option("--rounds <n>", "of measuring on a GPU (default: 20)", fromOne)
+    .option("--blocks <n>", "on the emulator: about so many blocks, for counters", fromOne)
     .action(async (target: string, flags: KernelRunFlags & CompareFlags, command: Command) => {
       const given = (names: readonly string[]): string | undefined =>
         names.find((name) => command.getOptionValueSource(name) === "cli");
@@ -212,6 +212,12 @@ function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
     throw new InvalidArgumentError("Give a whole number.");
   }
+  return value;
+}
+
+function fromOne(text: string): number {
+  const value = wholeNumber(text);
+  if (value < 1) throw new InvalidArgumentError("Give a whole number from 1 on.");
   return value;
 }
 
