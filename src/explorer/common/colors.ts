@@ -46,6 +46,7 @@ export interface Palette {
   readonly text: string;
   readonly dimmed: string;
   readonly line: string;
+  readonly faint: string;
   readonly surface: string;
   readonly accent: string;
   family(family: string): string;
@@ -63,6 +64,7 @@ function palette(scheme: "light" | "dark"): Palette {
     text: dark ? "#c9c9c9" : "#1f2328",
     dimmed: dark ? "#8b8f97" : "#6b7280",
     line: dark ? "#3b3d42" : "#e3e6ea",
+    faint: dark ? "#303136" : "#f0f2f4",
     surface: dark ? "#2a2b2f" : "#ffffff",
     accent: dark ? "#28c4ab" : "#078274",
     family: (family) => (families[family] ?? slate)[scheme],

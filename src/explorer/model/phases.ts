@@ -5,6 +5,8 @@ import { type Work, workOf } from "./step.ts";
 export const phases = ["draft", "verify", "accept", "commit", "absorb", "publish"] as const;
 export type Phase = (typeof phases)[number];
 
+export const isPhase = (name: string): name is Phase => phases.some((phase) => phase === name);
+
 export const phaseMeanings: Readonly<Record<Phase, string>> = {
   draft: "The heads guess the tree's tokens",
   verify: "The base model runs over all nodes",

@@ -15,7 +15,7 @@ const noLines: readonly number[] = [];
 export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
   const { params } = usePlace();
   const [line, setLine] = useState<{ readonly source: number; readonly from: "cuda" | "code" }>();
-  const [start] = useState(() => Number(params.get("line")) || undefined);
+  const [start, setStart] = useState(() => Number(params.get("line")) || undefined);
   const range = useMemo(() => generatedRange(texts.cuda, texts.generated), [texts]);
   const inBlock = (source: number) =>
     range !== undefined && source >= range.first && source <= range.last;
@@ -84,7 +84,8 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
               value={showWhole ? "whole" : "block"}
               onChange={(value) => {
                 setLine(undefined);
-                setParams({ file: value === "whole" ? "whole" : undefined });
+                setStart(undefined);
+                setParams({ file: value === "whole" ? "whole" : undefined, line: undefined });
               }}
               data={[
                 { value: "block", label: "Generated" },
