@@ -101,7 +101,7 @@ describe("code in the documents", () => {
         headers: cudaHeaders(code),
         options: [],
       });
-      expect(compiled.ptx).toContain(".entry");
+      expect(compiled.ptx).toContain(".version");
     });
   });
 });
