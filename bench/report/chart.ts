@@ -11,7 +11,7 @@ export interface Chart {
   readonly caption: string;
   /** Pixels. */
   readonly height: number;
-  readonly option: (palette: Palette, width: number) => EChartsOption;
+  readonly option: (palette: Palette) => EChartsOption;
 }
 
 /** In single quotes: it stands in attributes. */
@@ -153,6 +153,27 @@ export function categoryAxis(palette: Palette, names: readonly string[]) {
   };
 }
 
+/** As `categoryAxis`, of row numbers: marks of one row may lie a little apart. */
+export function namesAxis(palette: Palette, names: readonly string[]) {
+  const style = axisStyle(palette);
+  const at = names.map((_, index) => index);
+  return {
+    type: "value" as const,
+    inverse: true,
+    min: -0.5,
+    max: names.length - 0.5,
+    ...style,
+    axisTick: { show: false },
+    axisLabel: {
+      color: palette.text,
+      fontSize: 12,
+      customValues: at,
+      formatter: (value: number) => names[Math.round(value)] ?? "",
+    },
+    splitLine: { show: false },
+  };
+}
+
 /** The next round number: 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 or 10 times a power of ten. */
 function niceMax(most: number): number {
   if (!(most > 0 && Number.isFinite(most))) return 1;
@@ -161,10 +182,14 @@ function niceMax(most: number): number {
   return Number(((step ?? 10) * decade).toPrecision(2));
 }
 
-/** The powers of ten around two positive values. */
+/** The nearest of 1, 2, 5 times powers of ten below and above two positive values. */
 export function logBounds(least: number, most: number): readonly [number, number] {
   const nudge = 1e-9;
-  return [10 ** Math.floor(Math.log10(least) + nudge), 10 ** Math.ceil(Math.log10(most) - nudge)];
+  const below = 10 ** Math.floor(Math.log10(least) + nudge);
+  const above = 10 ** Math.floor(Math.log10(most) - nudge);
+  const from = [5, 2, 1].find((times) => times * below <= least * (1 + nudge)) ?? 1;
+  const to = [1, 2, 5].find((times) => times * above >= most * (1 - nudge)) ?? 10;
+  return [Number((from * below).toPrecision(1)), Number((to * above).toPrecision(1))];
 }
 
 /** Text of a tooltip: names come from files, so nothing of them is markup. */

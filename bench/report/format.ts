@@ -27,6 +27,7 @@ export function formatSpread(spread: Spread): string {
 }
 
 export function formatPercent(share: number): string {
+  if (share === 0) return "0%";
   return Number.isFinite(share) ? `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%` : "–";
 }
 

@@ -42,7 +42,7 @@ function drawChart(chart: Chart, palette: Palette, chartWidth: number): string {
     height: chart.height,
   });
   try {
-    drawn.setOption(chart.option(palette, chartWidth));
+    drawn.setOption(chart.option(palette));
     return tidy(drawn.renderToSVGString());
   } finally {
     drawn.dispose();

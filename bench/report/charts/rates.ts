@@ -64,7 +64,7 @@ export function ratesChart({ name, conditions, rows }: DecodingGroup): Chart[] {
                 type: "scatter",
                 name: method,
                 symbolSize: 9,
-                itemStyle: { color: colour(method) },
+                itemStyle: { opacity: 1, color: colour(method) },
                 data: own.map(({ at, name: label, tokensPerSecond }) => ({
                   value: [tokensPerSecond.median, at],
                   name: label,
