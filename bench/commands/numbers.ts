@@ -12,3 +12,8 @@ export function count(text: string): number {
 export function counts(text: string): number[] {
   return text.split(",").map(count);
 }
+
+/** Names, as in `cpu,emulator`. */
+export function names(text: string): string[] {
+  return text.split(",").map((name) => name.trim());
+}

@@ -26,6 +26,8 @@ interface Common {
 
 export interface CpuBench extends Common {
   readonly kind: "cpu";
+  /** As asked for; undefined: the executor's own choice. */
+  readonly threads: number | undefined;
   /** One thread unless a number was asked for: what the others of a busy machine do changes less. */
   readonly kernels: Executor;
   /** As a model runs. */
@@ -116,6 +118,7 @@ function openCpu(threads: number | undefined): CpuBench {
       activations: "f32",
     },
     cacheType: () => "f32",
+    threads,
     kernels,
     models,
     dispose: async () => {

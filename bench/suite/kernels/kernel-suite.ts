@@ -2,6 +2,7 @@ import type { LoadedWeights } from "../../../runtime/executor.ts";
 import type { BaseModel } from "../../../src/models/llama.ts";
 import { namedShape } from "../../../src/models/named-shapes.ts";
 import { syntheticWeights } from "../../../src/weights/synthetic.ts";
+import { withFindings } from "../findings.ts";
 import type { DeviceKind, SuiteDevice } from "../devices.ts";
 import {
   type EntryDone,
@@ -11,7 +12,6 @@ import {
   type Settings,
   unchecked,
 } from "../job.ts";
-import type { Check } from "../results.ts";
 import { CaseCheck } from "./case-check.ts";
 import { buildCase, type CaseGraph, coldBytes, writeContents } from "./case-graph.ts";
 import { kernelCases } from "./cases.ts";
@@ -160,14 +160,6 @@ async function runPoint(
   } finally {
     session.dispose();
   }
-}
-
-/** On the emulator, what the sanitiser saw fails a case whatever its results. */
-export function withFindings(device: SuiteDevice, check: Check): Check {
-  const [first, ...more] = device.kind === "emulator" ? device.counting.newFindings() : [];
-  if (first === undefined) return check;
-  const message = more.length === 0 ? first : `${first} (and ${more.length} more)`;
-  return { status: "failed", against: "the sanitiser", error: 1, tolerance: 0, message };
 }
 
 function loadWeights(device: SuiteDevice, { graph }: CaseGraph): Promise<LoadedWeights> {
