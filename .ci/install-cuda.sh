@@ -4,6 +4,8 @@
 #
 #   NVRTC 11.8        apt, Debian's non-free component (needs root)    -> system library folder
 #   NVRTC 13.0        pip, the nvidia-cuda-nvrtc wheel                 -> $CACHE/nvrtc13
+#   nvdisasm          pip, the nvidia-cuda-nvdisasm wheel, else
+#                     apt, 11.8, that one file unpacked                -> $CACHE/nvdisasm
 #   libcuda (no GPU)  apt, Debian's non-free component, unpacked only  -> $CACHE/libcuda
 #
 # libcuda is not installed: on a machine with a GPU it would shadow the real driver's.
@@ -51,6 +53,22 @@ elif run 300 "python3 -m pip install -q --retries 0 --timeout 5 --no-deps --targ
 else
   rm -rf "$CACHE/nvrtc13.part"
   say "NVRTC 13.0 skipped: $(tail -n 1 "$CACHE/last.log")"
+fi
+
+if command -v nvdisasm >/dev/null || [ -n "$(find "$CACHE/nvdisasm" -name nvdisasm 2>/dev/null)" ]; then
+  say "nvdisasm is here"
+elif command -v python3 >/dev/null &&
+  run 120 "python3 -m pip install -q --retries 0 --timeout 5 --no-deps --target '$CACHE/nvdisasm.part' nvidia-cuda-nvdisasm"; then
+  mv "$CACHE/nvdisasm.part" "$CACHE/nvdisasm" && say "nvdisasm installed from its wheel"
+elif ! command -v dpkg >/dev/null || ! command -v apt-get >/dev/null; then
+  say "nvdisasm skipped: no wheel of it, and not a Debian system"
+elif { [ -n "$(apt-cache policy nvidia-cuda-toolkit 2>/dev/null | grep -v none | grep Candidate)" ] || with_non_free; } &&
+  mkdir -p "$CACHE/nvdisasm.part" &&
+  run 300 "cd '$CACHE/nvdisasm.part' && apt-get download -q nvidia-cuda-toolkit && dpkg --fsys-tarfile nvidia-cuda-toolkit*.deb | tar -x ./usr/bin/nvdisasm && rm -f nvidia-cuda-toolkit*.deb"; then
+  mv "$CACHE/nvdisasm.part" "$CACHE/nvdisasm" && say "nvdisasm 11.8 unpacked"
+else
+  rm -rf "$CACHE/nvdisasm.part"
+  say "nvdisasm skipped: $(tail -n 1 "$CACHE/last.log")"
 fi
 
 if [ -n "$(find "$CACHE/libcuda" -name 'libcuda.so.1' 2>/dev/null)" ]; then

@@ -54,6 +54,8 @@ function olderCompiler(disassembler: Disassembler, newest: Nvrtc, arch: string):
   } catch {
     throw tooOld(disassembler, newest, arch);
   }
+  // HYDRANT_NVRTC is taken whatever its version.
+  if (!reads(disassembler, older)) throw tooOld(disassembler, older, arch);
   const number = Number(/\d+/.exec(arch)?.[0]);
   const knows = older.supportedArchs.includes(number);
   // The architecture-specific forms came with CUDA 12.

@@ -100,13 +100,15 @@ const fileRule = (name: string): string =>
 
 /** PTX or machine code of the kernels that were compiled, each under its name. */
 export function printCode(
-  { kernels }: Inspection,
+  { kernels, nvrtc }: Inspection,
   text: (compiled: CompiledKernel) => string | undefined,
 ): string {
   return kernels
     .flatMap(({ entry, compiled }) => {
       const code = compiled === undefined ? undefined : text(compiled);
-      return code === undefined ? [] : [`${fileRule(entry)}\n${code}`];
+      return code === undefined
+        ? []
+        : [`${fileRule(entry)}\n// compiled by NVRTC ${nvrtc}\n${code}`];
     })
     .join("\n");
 }

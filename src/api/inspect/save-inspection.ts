@@ -89,6 +89,8 @@ export function graphOf({ nodes, groups, launches }: Inspection, kernel: number)
     ),
   );
   if (own.size === 0) return "# the new values of the states, and the outputs\n";
+  // Told once, before the first group that uses it.
+  const told = new Set<number>();
   const block = (group: InspectedGroup): string[] => {
     const inline = new Set<number>();
     const visit = (operands: readonly number[]): void => {
@@ -96,7 +98,8 @@ export function graphOf({ nodes, groups, launches }: Inspection, kernel: number)
         const node = makers.get(operand);
         if (node === undefined || node.group !== undefined) continue;
         const at = nodes.indexOf(node);
-        if (inline.has(at)) continue;
+        if (told.has(at)) continue;
+        told.add(at);
         visit(node.operands);
         inline.add(at);
       }
