@@ -8,6 +8,7 @@ import type { RankRecord } from "../speculation/rank-record.ts";
 import { maxTreeNodes } from "../speculation/tree.ts";
 import { HydrantError } from "../util/errors.ts";
 
+/** How far ahead, and how many ranks deep, a `RankMeter` looks. */
 export interface RankMeterOptions {
   /** Depths to look at; default as many as there are heads, at most 5. */
   readonly depths?: number | undefined;
@@ -88,6 +89,7 @@ export class RankMeter {
     return record;
   }
 
+  /** Frees its caches; the model stays. */
   dispose(): void {
     this.#candidates.dispose();
     this.#prefill.dispose();

@@ -12,6 +12,7 @@ export interface PageData {
   readonly generation?: RecordedGeneration | undefined;
 }
 
+/** A compiled program as plain data: its graph, kernels, launches, memory and figures. */
 export interface Inspection {
   /** For example `vicuna-7b with hydra++, step over mc_sim_7b_63, sm_90a`. */
   readonly title: string;

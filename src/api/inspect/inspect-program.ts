@@ -16,6 +16,7 @@ import { readMeasured } from "./measured.ts";
 import { modelSettings } from "./model-settings.ts";
 import { describeSubject, type Subject, type SubjectOptions } from "./subject.ts";
 
+/** What to inspect, and how much work to put into it. */
 export interface InspectProgramOptions extends SubjectOptions {
   /** Only kernels whose name or family contains this are compiled. */
   readonly kernel?: string | undefined;

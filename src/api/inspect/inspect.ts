@@ -8,8 +8,10 @@ import { describeSubject, type Subject, type SubjectOptions } from "./subject.ts
 
 /** In the order in which one becomes the next. */
 export const inspectStages = ["graph", "fused", "specs", "cuda", "ptx", "sass", "plan"] as const;
+/** What `inspect` can print. */
 export type InspectStage = (typeof inspectStages)[number];
 
+/** What to inspect, and which of its stages to print. */
 export interface InspectOptions extends SubjectOptions {
   /** Default `plan`. */
   readonly stage?: InspectStage | undefined;

@@ -13,6 +13,7 @@ import type { TimeComparison } from "./measure-launches.ts";
 import { type Outcome, runEmulated } from "./run-emulated.ts";
 import { runOnGpu } from "./run-gpu.ts";
 
+/** Which kernel to compare with its reference, on what data, and where. */
 export interface CompareKernelOptions {
   /** A kernel's folder, as `hydra inspect --out` writes it. */
   readonly folder: string;
