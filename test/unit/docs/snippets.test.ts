@@ -16,7 +16,7 @@ import {
 import { hasPlaceholder, outputPattern, Workplace } from "./workplace.ts";
 
 // Every block is a process of its own; more than two at a time only wait for each other.
-vi.setConfig({ maxConcurrency: 2, testTimeout: 60_000 });
+vi.setConfig({ maxConcurrency: 2, testTimeout: 120_000 });
 
 const nvrtc = installedNvrtc().at(0)?.nvrtc;
 const command = "npm run -s hydra --";
