@@ -1,18 +1,23 @@
 import { type Command, Option } from "commander";
 import {
   type InspectOptions,
+  type Inspection,
   type InspectProgramOptions,
+  explorerPage,
   inspect,
+  inspectProgram,
   inspectStages,
   saveInspection,
 } from "../../index.ts";
 import { compileProgress } from "../compile-progress.ts";
 import { wholeNumber } from "../model-options.ts";
+import { OutputFile } from "../output-file.ts";
 
 /** What the command takes; `--diff` reads the same flags. */
 export interface InspectFlags extends Omit<InspectOptions, "contextLength" | "onProgress"> {
   readonly context?: number;
   readonly out?: string;
+  readonly html?: string;
 }
 
 export function registerInspect(program: Command): void {
@@ -31,14 +36,18 @@ export function registerInspect(program: Command): void {
     .option("--json", "with --stage specs or plan: JSON")
     .option("--measured <file>", "times of kernels, from a results file of gpu:check")
     .option("--out <dir>", "write a folder for each kernel instead of printing")
+    .option("--html <file>", "write a page to explore the program with instead of printing")
     .action(async (flags: InspectFlags) => {
       if ((flags.model === undefined) === (flags.shape === undefined))
         command.error("error: give exactly one of --model, --shape");
+      if (flags.out !== undefined && flags.html !== undefined)
+        command.error("error: give one of --out, --html");
       const progress = compileProgress();
       const options = { ...inspectOptions(flags), onProgress: progress.update };
       try {
-        if (flags.out === undefined) process.stdout.write(await inspect(options));
-        else await save(flags.out, options);
+        if (flags.html !== undefined) await savePage(flags.html, options);
+        else if (flags.out !== undefined) await save(flags.out, options);
+        else process.stdout.write(await inspect(options));
       } finally {
         progress.stop();
       }
@@ -72,7 +81,12 @@ export function addInspectOptions(command: Command): Command {
 }
 
 /** Flags as the functions take them. */
-export function inspectOptions({ context, out: _, ...flags }: InspectFlags): InspectOptions {
+export function inspectOptions({
+  context,
+  out: _,
+  html: __,
+  ...flags
+}: InspectFlags): InspectOptions {
   return { ...flags, contextLength: context };
 }
 
@@ -81,6 +95,22 @@ async function save(directory: string, options: InspectProgramOptions): Promise<
   const chosen = options.kernel === undefined ? kernels.length : undefined;
   const what = chosen === undefined ? `kernels named ${options.kernel}` : `${chosen} kernels`;
   process.stdout.write(`${title}: ${what} in ${directory}\n`);
+  sayWhatIsMissing({ notCompiled, noSass });
+}
+
+async function savePage(path: string, options: InspectProgramOptions): Promise<void> {
+  const file = await OutputFile.open(path);
+  try {
+    const inspection = await inspectProgram(options);
+    await file.write(await explorerPage({ program: inspection }));
+    process.stdout.write(`${inspection.title}: open ${path} in a browser\n`);
+    sayWhatIsMissing(inspection);
+  } finally {
+    await file.discard();
+  }
+}
+
+function sayWhatIsMissing({ notCompiled, noSass }: Pick<Inspection, "notCompiled" | "noSass">) {
   if (notCompiled !== undefined) process.stderr.write(`hydra: not compiled: ${notCompiled}\n`);
   else if (noSass !== undefined) process.stderr.write(`hydra: no machine code: ${noSass}\n`);
 }
