@@ -9,6 +9,8 @@ export interface PartResult {
   /** Measurements: median, least and greatest of `count` values. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly notes: Readonly<Record<string, string | number>>;
+  /** Microseconds of one launch by kernel, where launches were timed: what `inspect --measured` reads. */
+  readonly profile?: Readonly<Record<string, number>>;
 }
 
 export interface Figure extends Spread {
@@ -33,6 +35,7 @@ export class PartContext {
   readonly #skipped: { name: string; reason: string }[] = [];
   readonly #figures: Record<string, Figure> = {};
   readonly #notes: Record<string, string | number> = {};
+  readonly #profile: Record<string, number> = {};
 
   /** @param file where the result goes. */
   constructor(device: string, file: string, small = !device.startsWith("cuda")) {
@@ -82,6 +85,11 @@ export class PartContext {
     this.#write();
   }
 
+  /** Records how long one launch of a kernel takes. */
+  launchTime(kernel: string, microseconds: number): void {
+    this.#profile[kernel] = Number(microseconds.toPrecision(5));
+  }
+
   #write(): void {
     const result: PartResult = {
       passed: this.#passed,
@@ -89,6 +97,7 @@ export class PartContext {
       skipped: this.#skipped,
       figures: this.#figures,
       notes: this.#notes,
+      ...(Object.keys(this.#profile).length === 0 ? {} : { profile: this.#profile }),
     };
     writeFileSync(this.#file, JSON.stringify(result));
   }
