@@ -1,6 +1,10 @@
 /**
  * Everything a program may use. Load a model with `loadModel`, then `stream` or `generate`.
  *
+ * [Models and generation](#models-and-generation) · [Draft trees](#draft-trees) · [Tokens](#tokens) ·
+ * [Conversations](#conversations) · [Checkpoints](#checkpoints) · [Inspecting programs](#inspecting-programs) ·
+ * [Single kernels](#single-kernels) · [The machine](#the-machine) · [Errors](#errors)
+ *
  * @packageDocumentation
  */
 export type { FinishReason, GenerationStats, TraceStep } from "./api/generation-stats.ts";
@@ -37,6 +41,8 @@ export {
   inspectStages,
 } from "./api/inspect/inspect.ts";
 export { type InspectProgramOptions, inspectProgram } from "./api/inspect/inspect-program.ts";
+export { diffInspections, type InspectionDiff } from "./api/inspect/diff.ts";
+export { type DiffOther, diffPrograms } from "./api/inspect/diff-sides.ts";
 export { saveInspection } from "./api/inspect/save-inspection.ts";
 export { explorerPage } from "./api/inspect/page.ts";
 export type { Inspection, PageData } from "./inspection/inspection.ts";

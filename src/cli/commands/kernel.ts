@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import {
@@ -10,6 +10,7 @@ import {
   runKernel,
 } from "../../index.ts";
 import { findingText } from "../finding-text.ts";
+import { isFolder } from "../is-folder.ts";
 import { comparisonText } from "../kernel-comparison.ts";
 
 interface CommonFlags {
@@ -96,16 +97,13 @@ export function registerKernel(program: Command): void {
     .action(async (target: string, flags: KernelRunFlags & CompareFlags, command: Command) => {
       const given = (names: readonly string[]): string | undefined =>
         names.find((name) => command.getOptionValueSource(name) === "cli");
-      const isFolder = await stat(target).then(
-        (found) => found.isDirectory(),
-        () => false,
-      );
-      const stray = given(isFolder ? ofFiles : ofFolders);
+      const hasFolder = await isFolder(target);
+      const stray = given(hasFolder ? ofFiles : ofFolders);
       if (stray !== undefined) {
-        const [is, other] = isFolder ? ["folder", "file"] : ["file", "folder"];
+        const [is, other] = hasFolder ? ["folder", "file"] : ["file", "folder"];
         command.error(`error: --${stray} goes with a ${other}, and ${target} is a ${is}`);
       }
-      if (isFolder) return compare(target, flags);
+      if (hasFolder) return compare(target, flags);
       const missing = needed.find((name) => flags[name] === undefined);
       if (missing !== undefined) command.error(`error: a file needs --${missing}`);
       return run(target, flags);
