@@ -4,8 +4,8 @@ import { Comment, CommentTag, Converter } from "typedoc";
 /** The first that fits a file's path names its section; sections appear in this order. */
 const sections = [
   [/^src\/util\//, "Errors"],
-  [/^src\/inspection\/|^src\/api\/(inspect|record)/, "Inspection"],
-  [/^src\/api\/kernel/, "Single kernels"],
+  [/^src\/inspection\/|^src\/api\/(inspect|record)/, "Inspecting programs"],
+  [/^src\/api\/(kernel|workbench)/, "Single kernels"],
   [/^src\/api\/doctor/, "The machine"],
   [/^src\/speculation\//, "Draft trees"],
   [/^src\/text\/(chat|conversation|input|message)/, "Conversations"],
