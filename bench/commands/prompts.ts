@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { loadavg } from "node:os";
+import { availableParallelism, loadavg } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
@@ -70,7 +70,7 @@ export function register(program: Command): void {
     .option("--device <name>", "auto, cuda, cuda:N, cpu, emulator or interpreter", "auto")
     .option("--threads <n>", "CPU threads", count)
     .option("--context <tokens>", "tokens to make room for", count)
-    .option("--max-new-tokens <n>", "tokens of an answer at most", count, 96)
+    .option("--max-new-tokens <n>", "tokens of an answer at most", count, 64)
     .addOption(
       new Option(
         "--long <rule>",
@@ -129,13 +129,13 @@ async function run(flags: Flags): Promise<number> {
       format: "hydrant bench 1",
       command: `npm run bench -- ${process.argv.slice(2).join(" ")}`,
       environment,
-      devices: [{ name: results.device, details: "" }],
+      devices: [{ name: results.device, details: deviceDetails(results.device, flags.threads) }],
       loadAfter: loadavg()[0] ?? 0,
       seconds: (performance.now() - begin) / 1000,
       entries: [],
       prompts: results,
     };
-    writeFileSync(flags.json, `${JSON.stringify(bench, null, 1)}\n`);
+    writeFileSync(flags.json, formatJson(bench));
   }
   return isExact(results) ? 0 : 1;
 }
@@ -174,6 +174,17 @@ function readText(file: string): string {
   } catch (cause) {
     throw new HydrantError("prompts/unreadable", "The file cannot be read.", { path: file, cause });
   }
+}
+
+function deviceDetails(device: string, threads: number | undefined): string {
+  if (device !== "cpu") return "";
+  return threads === undefined ? `up to ${availableParallelism()} threads` : `${threads} threads`;
+}
+
+/** A list of numbers is one line: trees have many. */
+function formatJson(value: unknown): string {
+  const text = JSON.stringify(value, null, 1);
+  return `${text.replace(/\[\s+([-+.\de,\s]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, " ")}]`)}\n`;
 }
 
 /** Before the measuring, not after it. */

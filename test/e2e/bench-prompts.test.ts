@@ -9,7 +9,7 @@ import { bench, type CliResult, hydra } from "../helpers/cli.ts";
 const demo = (name: string) => fileURLToPath(new URL(`../../demo/model/${name}`, import.meta.url));
 const heads = demo("heads/hydra");
 
-describe("bench prompts on the demo model", () => {
+describe("bench prompts on the demo model", { timeout: 60_000 }, () => {
   let directory: string;
   let result: CliResult;
   let results: PromptsResults;
