@@ -29,7 +29,7 @@ export function diffText(diff: InspectionDiff): string {
 }
 
 function identicalLine({ pairs }: InspectionDiff): string {
-  return `identical: ${count(pairs.length, "kernel")}, the same text and figures`;
+  return `identical: ${count(pairs.length, "kernel")}, the same CUDA and figures`;
 }
 
 function summary(

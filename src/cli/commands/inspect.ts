@@ -12,12 +12,14 @@ import {
 import { compileProgress } from "../compile-progress.ts";
 import { wholeNumber } from "../model-options.ts";
 import { OutputFile } from "../output-file.ts";
+import { printInspectionDiff } from "./inspect-diff.ts";
 
 /** What the command takes; `--diff` reads the same flags. */
 export interface InspectFlags extends Omit<InspectOptions, "contextLength" | "onProgress"> {
   readonly context?: number;
   readonly out?: string;
   readonly html?: string;
+  readonly diff?: string;
 }
 
 export function registerInspect(program: Command): void {
@@ -33,19 +35,25 @@ export function registerInspect(program: Command): void {
     .option("--kernel <text>", "of stages about kernels: those whose name contains this")
     .option("--generated", "with --stage cuda: what was generated, without what it includes")
     .option("--no-fold", "with --stage plan: every launch, repeated layers too")
-    .option("--json", "with --stage specs or plan: JSON")
+    .option("--json", "with --stage specs or plan, or --diff: JSON")
     .option("--measured <file>", "times of kernels, from a results file of gpu:check")
     .option("--out <dir>", "write a folder for each kernel instead of printing")
     .option("--html <file>", "write a page to explore the program with instead of printing")
+    .option(
+      "--diff <dir|flags>",
+      'compare kernel by kernel with a folder of --out, or with other flags: "--arch sm_80"; exits with 1 when they differ',
+    )
     .action(async (flags: InspectFlags) => {
       if ((flags.model === undefined) === (flags.shape === undefined))
         command.error("error: give exactly one of --model, --shape");
-      if (flags.out !== undefined && flags.html !== undefined)
-        command.error("error: give one of --out, --html");
+      if ([flags.out, flags.html, flags.diff].filter((flag) => flag !== undefined).length > 1)
+        command.error("error: give one of --out, --html, --diff");
       const progress = compileProgress();
       const options = { ...inspectOptions(flags), onProgress: progress.update };
       try {
-        if (flags.html !== undefined) await savePage(flags.html, options);
+        if (flags.diff !== undefined)
+          await printInspectionDiff(flags.diff, options, addInspectOptions);
+        else if (flags.html !== undefined) await savePage(flags.html, options);
         else if (flags.out !== undefined) await save(flags.out, options);
         else process.stdout.write(await inspect(options));
       } finally {
@@ -85,6 +93,7 @@ export function inspectOptions({
   context,
   out: _,
   html: __,
+  diff: ___,
   ...flags
 }: InspectFlags): InspectOptions {
   return { ...flags, contextLength: context };
