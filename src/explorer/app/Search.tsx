@@ -1,20 +1,30 @@
 import { Spotlight, type SpotlightActionData } from "@mantine/spotlight";
 import { useMemo } from "react";
 import type { StoredPage } from "../../inspection/stored-page.ts";
+import { formatBytes } from "../common/format.ts";
 import { usePage } from "../data/page-context.ts";
+import { purposeOf } from "../model/names.ts";
 import { Icon } from "./Icon.tsx";
 import { go } from "./place.ts";
 import type { View } from "./views.ts";
 
-/** Finds views and kernels by name. */
+/** Finds views, kernels, nodes and buffers by name. */
 export function Search({ views }: { readonly views: readonly View[] }) {
   const page = usePage();
-  const actions = useMemo(() => [...viewActions(views), ...kernelActions(page)], [views, page]);
+  const actions = useMemo(
+    () => [
+      ...viewActions(views),
+      ...kernelActions(page),
+      ...nodeActions(page),
+      ...bufferActions(page),
+    ],
+    [views, page],
+  );
   return (
     <Spotlight
       actions={actions}
       shortcut={["mod + K", "/"]}
-      limit={12}
+      limit={20}
       highlightQuery
       scrollable
       maxHeight={480}
@@ -32,10 +42,41 @@ const viewActions = (views: readonly View[]): SpotlightActionData[] =>
     onClick: () => go(id),
   }));
 
-const kernelActions = ({ program }: StoredPage): SpotlightActionData[] =>
-  (program?.kernels ?? []).map(({ entry, family }) => ({
-    id: `kernel ${entry}`,
+function kernelActions({ program }: StoredPage): SpotlightActionData[] {
+  if (program === undefined) return [];
+  return program.kernels.map(({ entry, family }, index) => ({
+    id: `kernel ${index}`,
     label: entry,
-    description: `kernel · ${family}`,
+    description: `${family} kernel: ${purposeOf(program, index)}`,
     onClick: () => go("kernels", entry),
   }));
+}
+
+const nodeActions = ({ program }: StoredPage): SpotlightActionData[] =>
+  (program?.nodes ?? []).flatMap(({ label, op, group, text }, index) =>
+    label === undefined || group === undefined
+      ? []
+      : [
+          {
+            id: `node ${index}`,
+            label,
+            description: `node: ${text}`,
+            keywords: [op],
+            onClick: () => go("graph", undefined, { group: `${group}` }),
+          },
+        ],
+  );
+
+const bufferActions = ({ program }: StoredPage): SpotlightActionData[] =>
+  (program?.buffers ?? []).flatMap(({ kind, label, type, bytes }, index) =>
+    kind === "scratch" || kind === "constant"
+      ? []
+      : [
+          {
+            id: `buffer ${index}`,
+            label,
+            description: `${kind}: ${type}, ${formatBytes(bytes)}`,
+            onClick: () => go("memory", undefined, { find: label }),
+          },
+        ],
+  );

@@ -15,18 +15,25 @@ export function Shortcuts({
     [["Ctrl K", "/"], "Find by name"],
     ...views.map(({ name }, index) => [[`${index + 1}`], name] as const),
     [["T"], "Light or dark"],
+    [["↑", "↓", "←", "→"], "Graph: to the next card"],
+    [["Enter"], "Graph: open the card's kernel"],
+    [["[", "]"], "Kernel: the one before, the one after"],
+    [["↑", "↓"], "Code: the line, with what it became or came from"],
+    [["Ctrl F"], "Code: search"],
+    [["+", "−", "0"], "Chart: zoom in, out, show all"],
+    [["←", "→"], "Chart: move"],
     [["?"], "This list"],
   ];
   return (
-    <Modal opened={opened} onClose={onClose} title="Keyboard" size="md">
+    <Modal opened={opened} onClose={onClose} title="Keyboard" size="lg">
       <Table>
         <Table.Tbody>
           {rows.map(([keys, does]) => (
             <Table.Tr key={does}>
-              <Table.Td w={140}>
+              <Table.Td w={190}>
                 {keys.map((key, index) => (
                   <span key={key}>
-                    {index > 0 && " or "}
+                    {index > 0 && " "}
                     <Kbd>{key}</Kbd>
                   </span>
                 ))}

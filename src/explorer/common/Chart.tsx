@@ -67,5 +67,55 @@ export function Chart({ option, height, label, onPick }: ChartProps) {
       if (!own.isDisposed()) own.off("click", pick);
     };
   }, [onPick]);
-  return <div ref={element} role="img" aria-label={label} style={{ height, width: "100%" }} />;
+  if (option.dataZoom === undefined)
+    return <div ref={element} role="img" aria-label={label} style={{ height, width: "100%" }} />;
+  return (
+    <div
+      ref={element}
+      role="application"
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: keys zoom and move
+      tabIndex={0}
+      onKeyDown={(event) => {
+        if (chart.current !== undefined && zoomByKey(chart.current, event.key))
+          event.preventDefault();
+      }}
+      style={{ height, width: "100%" }}
+    />
+  );
+}
+
+/** + and − zoom the x axis about its middle, arrows move it, 0 shows all again. */
+function zoomByKey(chart: echarts.ECharts, key: string): boolean {
+  const { start, end } = zoomOf(chart.getOption().dataZoom);
+  const middle = (start + end) / 2;
+  const half = (end - start) / 2;
+  const show = (from: number, to: number) => {
+    const size = Math.min(100, to - from);
+    const left = Math.min(Math.max(0, from), 100 - size);
+    chart.dispatchAction({ type: "dataZoom", dataZoomIndex: 0, start: left, end: left + size });
+    return true;
+  };
+  switch (key) {
+    case "+":
+    case "=":
+      return show(middle - half / 2, middle + half / 2);
+    case "-":
+      return show(middle - 2 * half, middle + 2 * half);
+    case "ArrowLeft":
+      return show(start - half / 2, end - half / 2);
+    case "ArrowRight":
+      return show(start + half / 2, end + half / 2);
+    case "0":
+      return show(0, 100);
+    default:
+      return false;
+  }
+}
+
+function zoomOf(zooms: unknown): { readonly start: number; readonly end: number } {
+  const first: unknown = Array.isArray(zooms) ? zooms[0] : undefined;
+  if (typeof first !== "object" || first === null || !("start" in first) || !("end" in first))
+    return { start: 0, end: 100 };
+  return { start: Number(first.start), end: Number(first.end) };
 }

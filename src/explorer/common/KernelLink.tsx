@@ -21,3 +21,14 @@ export function Family({ family }: { readonly family: string }) {
     </span>
   );
 }
+
+/** Which colour is which family. */
+export function FamilyLegend({ families }: { readonly families: Iterable<string> }) {
+  return (
+    <span className={classes.legend}>
+      {[...new Set(families)].map((family) => (
+        <Family key={family} family={family} />
+      ))}
+    </span>
+  );
+}

@@ -8,6 +8,8 @@ export interface Bar {
   readonly start: number;
   readonly end: number;
   readonly text: string;
+  /** In a tooltip, in place of `text`. */
+  readonly title?: string;
   /** Index of the launch; undefined for a bar over several. */
   readonly launch: number | undefined;
   /** Whose colour: `phase verify`, `family linear`, `layer 3`. */
@@ -62,7 +64,8 @@ export function timelineOf(program: ProgramOutline, measured: boolean): Timeline
       const from = start + time * period;
       bars.push({
         lane: 1,
-        text: `${time + 1} of ${times}`,
+        text: `${time + 1}`,
+        title: `${time + 1} of ${times}`,
         paint: `layer ${time}`,
         ...over(from, from + period),
       });

@@ -58,7 +58,7 @@ export function KernelList({ unknown }: { readonly unknown: string | undefined }
           rows={shown}
           keyOf={({ index }) => index}
           label="Kernels"
-          sorted={2}
+          sorted={1}
         />
         {shown.length === 0 && <p>No kernel has that in its name.</p>}
       </Panel>

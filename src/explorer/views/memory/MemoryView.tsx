@@ -5,6 +5,7 @@ import { Chart } from "../../common/Chart.tsx";
 import { usePalette } from "../../common/colors.ts";
 import common from "../../common/common.module.css";
 import { formatBytes, formatCount, formatPercent } from "../../common/format.ts";
+import { FamilyLegend } from "../../common/KernelLink.tsx";
 import { Panel, ViewHead } from "../../common/Panel.tsx";
 import { type Column, SortableTable } from "../../common/SortableTable.tsx";
 import { Stats } from "../../common/Stats.tsx";
@@ -31,7 +32,7 @@ export function MemoryView() {
       />
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md">
         <MemoryPanel />
-        <Panel title="Arena">
+        <Panel title="Arena and caches">
           <Stats
             stats={[
               { name: "Size", value: formatBytes(memory.arena) },
@@ -45,13 +46,20 @@ export function MemoryView() {
                 value: formatBytes(sum),
                 note: `${formatCount(blocks.length)} buffers`,
               },
+              {
+                name: "A token in the caches",
+                value: formatBytes(memory.capacity === 0 ? 0 : memory.caches / memory.capacity),
+                note: "keys and values of all layers",
+              },
+              { name: "Slots", value: formatCount(memory.capacity), note: "of context" },
+              { name: "Outputs", value: formatBytes(memory.ring), note: "shared with the host" },
             ]}
           />
         </Panel>
       </SimpleGrid>
       <Panel
         title="The arena, launch by launch"
-        note="colour: the family that writes it; scroll to zoom, drag to move"
+        note={<FamilyLegend families={blocks.map(({ family }) => family)} />}
       >
         <Chart
           option={option}

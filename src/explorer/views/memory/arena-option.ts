@@ -12,7 +12,7 @@ export function arenaOption(
   { memory, launches }: ProgramOutline,
   palette: Palette,
 ): EChartsCoreOption {
-  const zoom = { filterMode: "none", zoomOnMouseWheel: true };
+  const zoom = { filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false };
   return {
     animation: false,
     textStyle: textStyle(palette),
@@ -20,7 +20,7 @@ export function arenaOption(
     tooltip: { trigger: "item", ...tooltipStyle(palette) },
     dataZoom: [
       { type: "inside", xAxisIndex: 0, ...zoom },
-      { type: "inside", yAxisIndex: 0, ...zoom, zoomOnMouseWheel: "shift" },
+      { type: "inside", yAxisIndex: 0, ...zoom },
     ],
     xAxis: {
       type: "value",

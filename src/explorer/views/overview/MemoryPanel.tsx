@@ -7,7 +7,7 @@ import { Panel } from "../../common/Panel.tsx";
 import { useProgram } from "../../data/page-context.ts";
 
 /** What the device holds: weights, caches, arena and the rest. */
-export function MemoryPanel() {
+export function MemoryPanel({ linked = false }: { readonly linked?: boolean }) {
   const { memory } = useProgram();
   const palette = usePalette();
   const parts = [
@@ -26,7 +26,10 @@ export function MemoryPanel() {
   }));
   const total = parts.reduce((sum, { value }) => sum + value, 0);
   return (
-    <Panel title="Device memory" note={<a href={hrefOf("memory")}>memory map</a>}>
+    <Panel
+      title="Device memory"
+      note={linked ? <a href={hrefOf("memory")}>memory map</a> : formatBytes(total)}
+    >
       <StackedBar label="Memory" parts={parts} />
       <table className={common.table} style={{ marginTop: 10 }}>
         <tbody>

@@ -1,4 +1,13 @@
-import { ActionIcon, Badge, Code, CopyButton, Group, SimpleGrid, Stack } from "@mantine/core";
+import {
+  ActionIcon,
+  Alert,
+  Badge,
+  Code,
+  CopyButton,
+  Group,
+  SimpleGrid,
+  Stack,
+} from "@mantine/core";
 import { useMemo } from "react";
 import { Icon } from "../../app/Icon.tsx";
 import { hrefOf } from "../../app/place.ts";
@@ -22,12 +31,17 @@ import { PhasesPanel } from "./PhasesPanel.tsx";
 /** What the program is, what a step costs, and where it goes. */
 export function OverviewView() {
   const program = useProgram();
-  const { launches, kernels, gpu, nvrtc, tree, groups, nodes, memory } = program;
+  const { launches, kernels, gpu, nvrtc, tree, nodes, memory } = program;
   const work = useMemo(() => workOf(launches), [launches]);
   const total = memory.weights + memory.caches + memory.other + memory.arena + memory.ring;
   const bound = work.bytes / gpu.bandwidth / (work.time * 1e-6);
   return (
     <Stack gap="md">
+      {program.notCompiled !== undefined && (
+        <Alert color="orange" title="The kernels were not compiled">
+          {program.notCompiled}
+        </Alert>
+      )}
       <div>
         <h2 className={classes.title}>{program.title}</h2>
         <Group gap={6} mt={8}>
@@ -69,7 +83,7 @@ export function OverviewView() {
               value: formatMicroseconds(work.measured ?? work.time),
               note:
                 work.measured === undefined
-                  ? "the least time it can take"
+                  ? "a lower bound"
                   : `${formatMicroseconds(work.time)} modelled`,
             },
             {
@@ -95,7 +109,7 @@ export function OverviewView() {
             {
               name: "Launches",
               value: formatCount(launches.length),
-              note: `${formatCount(groups.length)} groups of ${formatCount(nodes.length)} nodes`,
+              note: `of ${formatCount(nodes.length)} nodes`,
             },
             { name: "Kernels", value: formatCount(kernels.length), note: spillNote(program) },
             {
@@ -109,7 +123,7 @@ export function OverviewView() {
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md">
         <Stack gap="md">
           <PhasesPanel />
-          <MemoryPanel />
+          <MemoryPanel linked />
         </Stack>
         <Stack gap="md">
           <BiggestKernels />

@@ -14,30 +14,35 @@ export function rooflineOption(
   const intensities = points.map(({ intensity }) => intensity);
   const ridge = gpu.matrixRate / gpu.bandwidth;
   const left = 10 ** Math.floor(Math.log10(Math.min(0.1, ...intensities)));
-  const right = 10 ** Math.ceil(Math.log10(Math.max(10 * ridge, ...intensities)));
+  const right = 10 ** Math.ceil(Math.log10(Math.max(2 * ridge, ...intensities)));
   const slowest = Math.min(...points.map(({ rate }) => rate), left * gpu.bandwidth);
   const longest = Math.max(...points.map(({ work }) => work.time));
   const ceiling = (
-    name: string,
     from: readonly [number, number],
     to: readonly [number, number],
-    color: string,
-    dashed: boolean,
-    position: "insideStartTop" | "insideEndTop",
+    dashed = false,
   ) => ({
     type: "line",
-    name,
     data: [from, to],
     symbol: "none",
     silent: true,
     z: 1,
-    lineStyle: { color, width: dashed ? 1.2 : 2, type: dashed ? "dashed" : "solid" },
-    markLine: {
-      symbol: "none",
-      silent: true,
-      lineStyle: { opacity: 0 },
-      label: { formatter: name, color, position, fontSize: 11 },
-      data: [[{ coord: from }, { coord: to }]],
+    lineStyle: {
+      color: dashed ? palette.dimmed : palette.text,
+      width: dashed ? 1.2 : 2,
+      type: dashed ? "dashed" : "solid",
+    },
+  });
+  const name = (value: readonly [number, number], text: string, place: "left" | "above") => ({
+    value,
+    label: {
+      show: true,
+      formatter: text,
+      color: palette.dimmed,
+      fontSize: 12,
+      ...(place === "left"
+        ? { position: "left", distance: 12, offset: [0, -12] }
+        : { position: "top", distance: 4, align: "right" }),
     },
   });
   const vectorRidge = gpu.vectorRate / gpu.bandwidth;
@@ -46,6 +51,10 @@ export function rooflineOption(
     textStyle: textStyle(palette),
     grid: { left: 74, right: 24, top: 24, bottom: 46 },
     tooltip: { trigger: "item", ...tooltipStyle(palette) },
+    dataZoom: [
+      { type: "inside", xAxisIndex: 0, filterMode: "none", zoomOnMouseWheel: "ctrl" },
+      { type: "inside", yAxisIndex: 0, filterMode: "none", zoomOnMouseWheel: "ctrl" },
+    ],
     xAxis: {
       type: "log",
       min: left,
@@ -58,11 +67,12 @@ export function rooflineOption(
     yAxis: {
       type: "log",
       min: 10 ** Math.floor(Math.log10(slowest)),
-      max: 10 ** Math.ceil(Math.log10(1.5 * gpu.matrixRate)),
+      max: 3 * gpu.matrixRate,
       ...axisStyle(palette),
       axisLabel: {
         color: palette.dimmed,
         fontSize: 11,
+        showMaxLabel: false,
         formatter: (rate: number) => formatRate(rate, "FLOP/s"),
       },
     },
@@ -89,30 +99,27 @@ export function rooflineOption(
           },
         },
       },
-      ceiling(
-        `memory, ${formatRate(gpu.bandwidth, "B/s")}`,
-        [left, left * gpu.bandwidth],
-        [ridge, roof(ridge, gpu)],
-        palette.text,
-        false,
-        "insideStartTop",
-      ),
-      ceiling(
-        `16-bit matrix products, ${formatRate(gpu.matrixRate, "FLOP/s")}`,
-        [ridge, gpu.matrixRate],
-        [right, gpu.matrixRate],
-        palette.text,
-        false,
-        "insideEndTop",
-      ),
-      ceiling(
-        `f32 outside tensor cores, ${formatRate(gpu.vectorRate, "FLOP/s")}`,
-        [vectorRidge, gpu.vectorRate],
-        [right, gpu.vectorRate],
-        palette.dimmed,
-        true,
-        "insideEndTop",
-      ),
+      ceiling([left, left * gpu.bandwidth], [ridge, roof(ridge, gpu)]),
+      ceiling([ridge, gpu.matrixRate], [right, gpu.matrixRate]),
+      ceiling([vectorRidge, gpu.vectorRate], [right, gpu.vectorRate], true),
+      {
+        type: "scatter",
+        symbolSize: 0,
+        silent: true,
+        data: [
+          name([2.5, 2.5 * gpu.bandwidth], `memory ${formatRate(gpu.bandwidth, "B/s")}`, "left"),
+          name(
+            [right, gpu.matrixRate],
+            `16-bit matrix products ${formatRate(gpu.matrixRate, "FLOP/s")}`,
+            "above",
+          ),
+          name(
+            [right, gpu.vectorRate],
+            `f32 outside tensor cores ${formatRate(gpu.vectorRate, "FLOP/s")}`,
+            "above",
+          ),
+        ],
+      },
     ],
   };
 }

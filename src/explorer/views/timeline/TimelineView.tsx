@@ -42,7 +42,7 @@ export function TimelineView() {
         about={
           measured
             ? `Measured: ${program.measured}. Launches that were not measured have their modelled time.`
-            : "Launches one after the other, each with the least time its bytes and operations allow, or the gap between launches. Scroll to zoom, drag to move."
+            : "Launches one after the other, each with the least time its bytes and operations allow, or the gap between launches. Ctrl and the wheel, or + and −, zoom; drag or arrow keys move."
         }
       >
         {hasMeasured && (

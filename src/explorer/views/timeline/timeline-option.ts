@@ -20,7 +20,7 @@ export function timelineOption(
     grid: { left: 96, right: 20, top: 8, bottom: 76 },
     tooltip: { trigger: "item", ...tooltipStyle(palette) },
     dataZoom: [
-      { type: "inside", filterMode: "weakFilter", zoomOnMouseWheel: true },
+      { type: "inside", filterMode: "weakFilter", zoomOnMouseWheel: "ctrl" },
       {
         type: "slider",
         filterMode: "weakFilter",
@@ -86,7 +86,7 @@ function renderer(bars: readonly Bar[], palette: Palette): CustomSeriesRenderIte
     // A launch is never too short to be seen; a gap tells it from the next.
     const width = Math.max(1, end - x - (end - x > 4 ? 1 : 0));
     const banner = bar.launch === undefined;
-    const roomy = width > 54 || (banner && width > 7 * bar.text.length);
+    const roomy = width > 54 || (banner && width > 8 + 7 * bar.text.length);
     return {
       type: "rect",
       shape: { x, y: middle - height / 2, width, height, r: width > 6 ? 3 : 0 },
@@ -127,7 +127,7 @@ function describe(bar: Bar | undefined, { launches, kernels }: ProgramOutline): 
   if (bar === undefined) return "";
   const time = formatMicroseconds(bar.end - bar.start);
   const launch = launches[bar.launch ?? -1];
-  if (launch === undefined) return tooltipHtml(bar.text, [["time", time]]);
+  if (launch === undefined) return tooltipHtml(bar.title ?? bar.text, [["time", time]]);
   return tooltipHtml(launch.label, [
     ["launch", `${bar.launch}`],
     ["kernel", kernels[launch.kernel]?.entry ?? ""],

@@ -29,8 +29,12 @@ export interface CodePaneProps {
   readonly firstLine?: number;
   readonly language: Extension;
   readonly label: string;
-  /** Lines to mark, ascending; the first is brought into view. */
+  /** Lines to mark, ascending. */
   readonly marked: readonly number[];
+  /** Whether the first marked line is brought into view. */
+  readonly reveal: boolean;
+  /** Whether long lines go on in the next row. */
+  readonly wrap?: boolean;
   /** Line the cursor is put on at first. */
   readonly cursor?: number | undefined;
   /** Beside a line's number: how it is linked; undefined for nothing. */
@@ -79,7 +83,8 @@ const widest = new Note("9999");
 
 /** Read-only code with search, whose lines are linked to those of another pane. */
 export function CodePane(props: CodePaneProps) {
-  const { text, firstLine = 1, language, label, marked, noteOf, cursor } = props;
+  const { text, firstLine = 1, language, label, marked, reveal, wrap = false } = props;
+  const { noteOf, cursor } = props;
   const [view, setView] = useState<EditorView>();
   const onLine = useRef(props.onLine);
   onLine.current = props.onLine;
@@ -103,25 +108,26 @@ export function CodePane(props: CodePaneProps) {
       keymap.of([...defaultKeymap, ...searchKeymap]),
       marks,
       editorLook,
+      wrap ? EditorView.lineWrapping : [],
       EditorView.contentAttributes.of({ "aria-label": label }),
       EditorView.updateListener.of(({ selectionSet, transactions, state }) => {
         if (!selectionSet || !transactions.some((own) => own.isUserEvent("select"))) return;
         onLine.current(state.doc.lineAt(state.selection.main.head).number + firstLine - 1);
       }),
     ],
-    [language, firstLine, label, noteOf],
+    [language, firstLine, label, noteOf, wrap],
   );
   useEffect(() => {
     if (view === undefined) return;
     const lines = marked.map((line) => line - firstLine + 1);
     const effects: StateEffect<unknown>[] = [setMarks.of(lines)];
     const [first = 0] = lines;
-    if (first >= 1 && first <= view.state.doc.lines) {
+    if (reveal && first >= 1 && first <= view.state.doc.lines) {
       const { from } = view.state.doc.line(first);
       effects.push(EditorView.scrollIntoView(from, { y: "center" }));
     }
     view.dispatch({ effects });
-  }, [view, marked, firstLine]);
+  }, [view, marked, reveal, firstLine]);
   useEffect(() => {
     if (view === undefined || cursor === undefined) return;
     const line = cursor - firstLine + 1;

@@ -1,8 +1,9 @@
 import { cppLanguage } from "@codemirror/lang-cpp";
-import { SegmentedControl } from "@mantine/core";
+import { SegmentedControl, Tooltip } from "@mantine/core";
 import { useEffect, useMemo, useState } from "react";
 import type { KernelTexts } from "../../../../inspection/stored-page.ts";
 import { setParams, usePlace } from "../../../app/place.ts";
+import { useProgram } from "../../../data/page-context.ts";
 import { generatedRange } from "../../../model/generated-block.ts";
 import { lineLinks } from "../../../model/line-links.ts";
 import { assemblyLanguage } from "./assembly-language.ts";
@@ -14,6 +15,7 @@ const noLines: readonly number[] = [];
 /** A kernel's CUDA beside its machine code, each line linked to what it became or came from. */
 export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
   const { params } = usePlace();
+  const { noSass } = useProgram();
   const [line, setLine] = useState<{ readonly source: number; readonly from: "cuda" | "code" }>();
   const [start, setStart] = useState(() => Number(params.get("line")) || undefined);
   const range = useMemo(() => generatedRange(texts.cuda, texts.generated), [texts]);
@@ -55,7 +57,7 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
     () => (line === undefined ? noLines : links.codeOf(line.source)),
     [line, links],
   );
-  const source = useMemo(() => (line?.from === "code" ? [line.source] : noLines), [line]);
+  const source = useMemo(() => (line === undefined ? noLines : [line.source]), [line]);
   // A line of a header has a place in the whole file only.
   const showWhole = whole || (line !== undefined && !inBlock(line.source));
   const cuda = useMemo(
@@ -103,6 +105,8 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
             language={cppLanguage}
             label="CUDA"
             marked={source}
+            reveal={line?.from === "code"}
+            wrap
             cursor={start}
             noteOf={notes.cuda}
             onLine={(number) => setLine({ source: number, from: "cuda" })}
@@ -114,6 +118,11 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
           <div className={classes.paneHead}>
             <strong>{kind}</strong>
             <span className={classes.paneNote}>{code.split("\n").length} lines</span>
+            {texts.sass === undefined && noSass !== undefined && (
+              <Tooltip label={noSass} multiline maw={420}>
+                <span className={classes.paneNote}>no SASS</span>
+              </Tooltip>
+            )}
             {texts.sass !== undefined && (
               <SegmentedControl
                 size="xs"
@@ -137,6 +146,7 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
               language={assemblyLanguage}
               label={kind}
               marked={became}
+              reveal={line?.from === "cuda"}
               cursor={entryLine}
               noteOf={notes.code}
               onLine={(number) => {

@@ -9,7 +9,7 @@ export const editorLook = [
     "&.cm-focused": { outline: "none" },
     ".cm-scroller": { fontFamily: "var(--mantine-font-family-monospace)", lineHeight: "1.5" },
     ".cm-gutters": {
-      backgroundColor: "transparent",
+      backgroundColor: "var(--mantine-color-body)",
       border: "none",
       color: "var(--code-gutter)",
       fontSize: "11px",
