@@ -3,6 +3,7 @@ import { HydrantError } from "../src/index.ts";
 import { register as registerCpuKernels } from "./commands/cpu-kernels.ts";
 import { register as registerDecode } from "./commands/decode.ts";
 import { register as registerPrompts } from "./commands/prompts.ts";
+import { register as registerReport } from "./commands/report.ts";
 import { register as registerSuite } from "./commands/suite.ts";
 
 /*
@@ -15,7 +16,13 @@ const program = new Command("bench")
   .showHelpAfterError("(--help lists the options)")
   .configureHelp({ showGlobalOptions: true });
 
-for (const register of [registerSuite, registerDecode, registerPrompts, registerCpuKernels])
+for (const register of [
+  registerSuite,
+  registerDecode,
+  registerPrompts,
+  registerReport,
+  registerCpuKernels,
+])
   register(program);
 
 // The reader of a pipe has seen enough (`| head`).

@@ -13,7 +13,8 @@ import {
 } from "../decode/configurations.ts";
 import { readEnvironment } from "../decode/environment.ts";
 import { measure } from "../decode/measure.ts";
-import { compareWithPeers, formatReport, isExact, type Report } from "../decode/report.ts";
+import { compareWithPeers, formatReport, isExact } from "../decode/report.ts";
+import type { Report } from "../decode/results.ts";
 import { count, counts } from "./numbers.ts";
 
 /*

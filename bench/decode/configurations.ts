@@ -3,9 +3,7 @@ import { type GgufWeights, exportGguf } from "../gguf/export-gguf.ts";
 import { installLlamaCpp } from "../peers/llama-cpp/install.ts";
 import type { LlamaCppConfiguration } from "../peers/llama-cpp/llama-cpp-worker.ts";
 import type { HydrantConfiguration } from "./hydrant-worker.ts";
-
-/** `plain` and `speculative` are ours; the peer's are its npm package and its bare loop. */
-export type Kind = "plain" | "speculative" | "peer package" | "peer native";
+import type { Kind } from "./results.ts";
 
 /** One row of the report: an engine with its settings, in a process of its own. */
 export interface Configuration {

@@ -1,8 +1,9 @@
 import type { TreePath } from "../../src/speculation/tree.ts";
-import type { Configuration, Kind } from "./configurations.ts";
+import type { Configuration } from "./configurations.ts";
 import { EngineProcess } from "./engine-process.ts";
 import type { EngineInfo, Memory, Run } from "./protocol.ts";
-import { combinedRate, firstDifferences, perStep, type Spread, spread } from "./statistics.ts";
+import type { Kind, Measured, StepCosts } from "./results.ts";
+import { combinedRate, firstDifferences, perStep, spread } from "./statistics.ts";
 
 export interface Plan {
   readonly prompts: readonly (readonly number[])[];
@@ -15,30 +16,6 @@ export interface Plan {
   /** Trees whose step is timed, small to large; the empty one is plain decoding. */
   readonly trees: readonly (readonly TreePath[])[];
   readonly stepsPerRound: number;
-}
-
-export interface Measured {
-  readonly name: string;
-  readonly kind: Kind;
-  readonly about: EngineInfo;
-  readonly loadMs: number;
-  readonly tokensPerSecond: Spread;
-  /** Of every round. */
-  readonly rounds: readonly number[];
-  /** Rate over the reference's of the same round. */
-  readonly overReference: Spread;
-  readonly promptMs: Spread;
-  readonly tokensPerStep: number;
-  readonly stepMs: number;
-  readonly memory: Memory;
-  /** Of each text compared: where it first differs from the reference, or null. */
-  readonly differences: readonly (number | null)[];
-}
-
-export interface StepCosts {
-  readonly heads: string;
-  /** Rows of the base model's forward pass, root included, and milliseconds of the whole step. */
-  readonly steps: readonly { readonly rows: number; readonly ms: Spread }[];
 }
 
 interface Started {

@@ -1,38 +1,7 @@
 import Table from "cli-table3";
-import type { Environment } from "./environment.ts";
-import type { Kind } from "./configurations.ts";
-import { isOurs, type Measured, type StepCosts } from "./measure.ts";
+import { isOurs } from "./measure.ts";
+import type { Comparison, Kind, Measured, Report, StepCosts } from "./results.ts";
 import { type Spread, spread } from "./statistics.ts";
-
-/** What `--json` writes. Rates in tokens per second, times in milliseconds, memory in MB. */
-export interface Report {
-  readonly environment: Environment;
-  /** Runnable processes over the last minute, the benchmark's own included. */
-  readonly loadAfter: number;
-  readonly seconds: number;
-  readonly settings: {
-    readonly model: string;
-    readonly device: string;
-    /** Of the reference and the heads. */
-    readonly threads: number | "auto";
-    readonly prompts: number;
-    readonly newTokens: number;
-    readonly rounds: number;
-    readonly tree: string;
-  };
-  readonly measured: readonly Measured[];
-  readonly stepCosts: readonly StepCosts[];
-  /** Every text of ours equals the reference's. */
-  readonly exact: boolean;
-  /** Plain decoding at its best thread count over the peer at its best, round by round. */
-  readonly againstPeers: readonly Comparison[];
-}
-
-export interface Comparison {
-  readonly ours: string;
-  readonly peer: string;
-  readonly ratio: Spread;
-}
 
 export function isExact(measured: readonly Measured[]): boolean {
   return measured.every(

@@ -1,26 +1,25 @@
 import type { Spread } from "../decode/statistics.ts";
+import { judge, type Verdict } from "../suite/compare.ts";
+import type { Figure } from "../suite/results.ts";
 import type { ResultFile } from "./result-file.ts";
 
 /** One figure of one file, with what it is compared by. */
 export interface Measurement {
   /** Of what: the same in both files. */
   readonly id: string;
-  readonly figure: string;
-  readonly unit: string;
-  readonly spread: Spread;
-  readonly better: "lower" | "higher" | "same";
+  readonly name: string;
+  readonly figure: Figure;
 }
 
 export interface Change {
   readonly id: string;
-  readonly figure: string;
+  readonly name: string;
   readonly unit: string;
-  readonly old: Spread;
-  readonly new: Spread;
+  readonly old: Figure;
+  readonly new: Figure;
   /** Times as good as before: above 1 is progress; for `same` figures, new over old. */
   readonly progress: Spread;
-  /** `unclear`: the spreads meet, so that it may be noise. */
-  readonly verdict: "better" | "worse" | "changed" | "unclear" | "equal";
+  readonly verdict: Verdict;
 }
 
 /** What two files have in common, the largest loss first. */
@@ -40,79 +39,69 @@ export function measurementsOf(file: ResultFile): Measurement[] {
     case "suite":
       return [
         ...file.results.entries.flatMap(({ id, figures }) =>
-          Object.entries(figures).map(([figure, { unit, better, ...spread }]) => ({
-            id,
-            figure,
-            unit,
-            better,
-            spread,
-          })),
+          Object.entries(figures).map(([name, figure]) => ({ id, name, figure })),
         ),
-        ...(file.results.prompts?.methods ?? []).flatMap(({ name, overall }): Measurement[] => [
-          rate(`prompts/${name}`, overall.tokensPerSecond),
-          {
-            id: `prompts/${name}`,
-            figure: "tokens per step",
-            unit: "ratio",
-            spread: one(overall.tokensPerStep),
-            better: "same",
-          },
-        ]),
+        ...(file.results.prompts?.methods ?? []).flatMap(({ name, overall }) => {
+          const id = `prompts/${name}`;
+          const { tokensPerSecond, tokensPerStep: perStep } = overall;
+          const committed = { median: perStep, min: perStep, max: perStep };
+          return [
+            measured(id, "rate", "tokens/s", "higher", tokensPerSecond),
+            measured(id, "tokens per step", "tokens/step", "higher", committed),
+          ];
+        }),
       ];
     case "decode":
       return [
         ...file.results.measured.map(({ name, tokensPerSecond }) =>
-          rate(`decode/${name}`, tokensPerSecond),
+          measured(`decode/${name}`, "rate", "tokens/s", "higher", tokensPerSecond),
         ),
         ...file.results.stepCosts.flatMap(({ heads, steps }) =>
-          steps.map(({ rows, ms }) => milliseconds(`step/${heads}/${rows}`, ms)),
+          steps.map(({ rows, ms }) => measured(`step/${heads}/${rows}`, "time", "ms", "lower", ms)),
         ),
       ];
     case "gpu check":
       return Object.entries(file.results.parts).flatMap(([part, { figures }]) =>
-        Object.entries(figures).map(([figure, { unit, count: _, ...spread }]) => ({
-          id: part,
-          figure,
-          unit,
-          spread,
-          better: unit === "ms" || unit === "s" ? ("lower" as const) : ("higher" as const),
-        })),
+        Object.entries(figures).map(([name, { unit, ...spread }]) =>
+          measured(part, name, unit, unit === "ms" || unit === "s" ? "lower" : "higher", spread),
+        ),
       );
     default:
       return file satisfies never;
   }
 }
 
-function rate(id: string, spread: Spread): Measurement {
-  return { id, figure: "rate", unit: "tokens/s", spread, better: "higher" };
+function measured(
+  id: string,
+  name: string,
+  unit: string,
+  better: Figure["better"],
+  spread: Spread,
+): Measurement {
+  return { id, name, figure: { count: 1, ...spread, unit, better } };
 }
 
-function milliseconds(id: string, spread: Spread): Measurement {
-  return { id, figure: "time", unit: "ms", spread, better: "lower" };
+function keyOf({ id, name, figure: { unit } }: Measurement): string {
+  return `${id}\0${name}\0${unit}`;
 }
 
-function one(value: number): Spread {
-  return { median: value, min: value, max: value };
-}
-
-function keyOf({ id, figure, unit }: Measurement): string {
-  return `${id}\0${figure}\0${unit}`;
-}
-
-function changeOf(old: Measurement, fresh: Measurement): Change {
-  const { id, figure, unit, better } = fresh;
-  const [from, to] = better === "lower" ? [fresh.spread, old.spread] : [old.spread, fresh.spread];
-  const progress = {
-    median: to.median / from.median,
-    min: to.min / from.max,
-    max: to.max / from.min,
+function changeOf({ figure: old }: Measurement, { id, name, figure: fresh }: Measurement): Change {
+  const [from, to] = fresh.better === "lower" ? [fresh, old] : [old, fresh];
+  return {
+    id,
+    name,
+    unit: fresh.unit,
+    old,
+    new: fresh,
+    progress: {
+      median: ratio(to.median, from.median),
+      min: ratio(to.min, from.max),
+      max: ratio(to.max, from.min),
+    },
+    verdict: judge(old, fresh),
   };
-  return { id, figure, unit, old: old.spread, new: fresh.spread, progress, verdict: verdict() };
+}
 
-  function verdict(): Change["verdict"] {
-    if (to.median === from.median) return "equal";
-    if (better === "same") return "changed";
-    if (progress.min > 1) return "better";
-    return progress.max < 1 ? "worse" : "unclear";
-  }
+function ratio(a: number, b: number): number {
+  return a === b ? 1 : a / b;
 }

@@ -1,15 +1,9 @@
 import type { Spread } from "../decode/statistics.ts";
+import { scaled, shortNumber } from "../suite/numbers-text.ts";
 
-/** Three significant digits, thousands set apart, at most `unit` after it; a dash for no number. */
+/** Three digits that mean something, thousands set apart; a dash for no number. */
 export function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 0.001 || size >= 1e7)) return value.toExponential(2);
-  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  return value.toLocaleString("en-US", {
-    minimumFractionDigits: Number.isInteger(value) ? 0 : digits,
-    maximumFractionDigits: digits,
-  });
+  return Number.isInteger(value) ? value.toLocaleString("en-US") : shortNumber(value);
 }
 
 /** A round number as it is. */
@@ -19,11 +13,17 @@ export function formatTick(value: number): string {
     : Number(value.toPrecision(3)).toLocaleString("en-US", { maximumFractionDigits: 3 });
 }
 
-/** `3,888 (3,398 to 4,672)`; the median alone where there is no spread. */
-export function formatSpread(spread: Spread): string {
-  const { median, min, max } = spread;
-  if (min === max || !Number.isFinite(min)) return formatNumber(median);
-  return `${formatNumber(median)} (${formatNumber(min)} to ${formatNumber(max)})`;
+/**
+ * `3,888 (3,398 to 4,672)`; the median alone where there is no spread.
+ * @param unit for those whose numbers are scaled: counts, bytes, ratios.
+ */
+export function formatSpread({ median, min, max }: Spread, unit = ""): string {
+  const shown = (value: number) =>
+    ["count", "bytes", "sectors", "ratio"].includes(unit)
+      ? scaled(value, unit)
+      : formatNumber(value);
+  if (min === max || !Number.isFinite(min)) return shown(median);
+  return `${shown(median)} (${shown(min)} to ${shown(max)})`;
 }
 
 export function formatPercent(share: number): string {

@@ -1,5 +1,6 @@
 import type { Chart } from "./chart.ts";
 import { comparisonChart } from "./charts/comparison.ts";
+import { compareResults } from "../suite/compare.ts";
 import { chartsOf } from "./charts-of.ts";
 import { type Condition, conditionsOf } from "./conditions.ts";
 import type { ResultFile } from "./result-file.ts";
@@ -38,19 +39,23 @@ export function reportOf(files: readonly ResultFile[]): Section[] {
 function comparison(old: ResultFile, fresh: ResultFile): Section[] {
   const tables = comparisonTable(old, fresh);
   if (tables.length === 0) return [];
-  const machines = [old, fresh].map(({ results: { environment } }) => environment.cpu);
   return [
     {
       title: `${fresh.label} against ${old.label}`,
       conditions: [],
-      problems:
-        machines[0] === machines[1]
-          ? []
-          : [`The files are of different machines: ${machines.join(" and ")}.`],
+      problems: warnings(old, fresh),
       charts: comparisonChart(old, fresh),
       tables,
     },
   ];
+}
+
+/** Why two files may not be comparable. */
+function warnings(old: ResultFile, fresh: ResultFile): readonly string[] {
+  if (old.kind === "suite" && fresh.kind === "suite")
+    return compareResults(old.results, fresh.results).warnings;
+  const machines = [old, fresh].map(({ results }) => results.environment.cpu);
+  return machines[0] === machines[1] ? [] : [`other machines: ${machines.join(" and ")}`];
 }
 
 function tablesOf(file: ResultFile): ReportTable[] {

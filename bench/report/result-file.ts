@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { HydrantError } from "../../src/util/errors.ts";
-import type { Report } from "../decode/report.ts";
+import type { Report } from "../decode/results.ts";
 import type { Results } from "../gpu-check/results.ts";
 import type { BenchResults } from "../suite/results.ts";
 import { BadField, hasFields } from "./read-json.ts";
@@ -55,6 +55,11 @@ export function uniqueLabels(files: readonly ResultFile[]): ResultFile[] {
     seen.set(file.label, count);
     return count === 1 ? file : { ...file, label: `${file.label} (${count})` };
   });
+}
+
+/** A label or title as part of a file's name. */
+export function fileName(text: string): string {
+  return text.replace(/[^\w.+-]+/g, "-");
 }
 
 function readText(path: string): string {

@@ -1,7 +1,6 @@
 import type { TreePath } from "../../src/speculation/tree.ts";
 import type { Environment } from "../decode/environment.ts";
-import type { Measured, StepCosts } from "../decode/measure.ts";
-import type { Comparison, Report } from "../decode/report.ts";
+import type { Comparison, Measured, Report, StepCosts } from "../decode/results.ts";
 import type { Spread } from "../decode/statistics.ts";
 import type { Figure as CheckFigure } from "../gpu-check/part.ts";
 import type { PartReport, Results } from "../gpu-check/results.ts";
@@ -238,6 +237,7 @@ export const readCheckResults: Reader<Results> = object<Results>({
       ),
       notes: record(numberOrText),
       output: optional(string) as Reader<string>,
+      profile: optional(record(number)) as Reader<Readonly<Record<string, number>>>,
     }),
   ),
 });

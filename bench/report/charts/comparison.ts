@@ -19,28 +19,24 @@ import type { ResultFile } from "../result-file.ts";
 /** Rows of a picture: the rest is in the table. */
 const mostRows = 40;
 
-const kinds = ["better", "unclear", "worse"] as const;
+const kinds = ["better", "same", "worse"] as const;
 
 /** What became of every figure: right of 1 is progress. Parts of other figures are left out. */
 export function comparisonChart(old: ResultFile, fresh: ResultFile): Chart[] {
   const all = compareFiles(old, fresh).filter(
-    ({ figure, progress: { median }, verdict }) =>
-      !figure.includes(": ") &&
-      verdict !== "changed" &&
-      verdict !== "equal" &&
-      Number.isFinite(median) &&
-      median > 0,
+    ({ name, old: { better }, progress: { median } }) =>
+      !name.includes(": ") && better !== "same" && Number.isFinite(median) && median > 0,
   );
   const rows = extremes(all);
   if (rows.length === 0) return [];
-  const several = new Set(rows.map(({ figure }) => figure)).size > 1;
-  const names = rows.map(({ id, figure }) => (several ? `${id}, ${figure}` : id));
+  const several = new Set(rows.map(({ name }) => name)).size > 1;
+  const names = rows.map(({ id, name }) => (several ? `${id}, ${name}` : id));
   return [
     {
       name: "comparison",
       title: `${fresh.label} against ${old.label}`,
       caption:
-        "Right of the line is progress. The whiskers are the worst and the best that the ranges of both files allow; a change whose whiskers cross the line may be noise." +
+        "Right of the line is progress. The whiskers are the worst and the best that the ranges of both files allow; where the ranges meet, or are less than 3% apart, the figure counts as the same." +
         (rows.length < all.length ? ` The ${rows.length} largest of ${all.length} changes.` : ""),
       height: 84 + 23 * rows.length,
       option: (palette) => {
@@ -102,13 +98,13 @@ function extremes(changes: readonly Change[]): readonly Change[] {
 }
 
 function colourOf(kind: (typeof kinds)[number], palette: Palette): string {
-  return { better: palette.good, worse: palette.bad, unclear: palette.muted }[kind];
+  return { better: palette.good, worse: palette.bad, same: palette.muted }[kind];
 }
 
-function describe({ id, figure, unit, old, new: fresh, progress }: Change): string {
+function describe({ id, name, unit, old, new: fresh, progress }: Change): string {
   return tip(
     id,
-    `${figure}: ${formatSpread(old)} → ${formatSpread(fresh)} ${unit}`,
+    `${name}: ${formatSpread(old, unit)} → ${formatSpread(fresh, unit)} ${unit}`,
     `× ${progress.median.toFixed(3)} (${progress.min.toFixed(3)} to ${progress.max.toFixed(3)})`,
   );
 }

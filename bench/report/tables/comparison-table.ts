@@ -21,9 +21,9 @@ export function comparisonTable(old: ResultFile, fresh: ResultFile): ReportTable
       ],
       rows: changes.map((change) => [
         textCell(change.id),
-        textCell(change.figure),
-        spreadCell(change.old),
-        spreadCell(change.new),
+        textCell(change.name),
+        spreadCell(change.old, change.unit),
+        spreadCell(change.new, change.unit),
         textCell(change.unit),
         spreadCell(change.progress),
         textCell(change.verdict, toneOf(change)),

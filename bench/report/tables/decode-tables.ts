@@ -1,5 +1,4 @@
-import type { Report } from "../../decode/report.ts";
-import { isOurs } from "../../decode/measure.ts";
+import type { Report } from "../../decode/results.ts";
 import { formatNumber } from "../format.ts";
 import {
   numberCell,
@@ -28,7 +27,7 @@ export function decodeTables({ measured, stepCosts, againstPeers }: Report): Rep
     rows: measured.map((row) => {
       const equal = row.differences.filter((at) => at === null).length;
       const all = row.differences.length;
-      const tone = equal === all ? "good" : isOurs(row.kind) ? "bad" : undefined;
+      const tone = equal === all ? "good" : row.kind.startsWith("peer") ? undefined : "bad";
       return [
         textCell(row.name),
         spreadCell(row.tokensPerSecond),

@@ -15,6 +15,9 @@ import {
   textColumn,
 } from "./table.ts";
 
+/** Units that the figure's name says, or that are none. */
+const unnamed = new Set(["count", "ratio", "sectors", "tokens/step"]);
+
 /** A table for each suite on each device, with a column for every figure. */
 export function suiteTables({ entries }: BenchResults): ReportTable[] {
   const devices = [...new Set(entries.map(({ device }) => device))];
@@ -39,7 +42,7 @@ function entryTable(name: string, title: string, entries: readonly BenchEntry[])
       textColumn("shape"),
       numberColumn("rows"),
       ...figures.map(([figure, unit]) =>
-        numberColumn(unit === "count" || unit === "ratio" ? figure : `${figure}, ${unit}`),
+        numberColumn(unnamed.has(unit) ? figure : `${figure}, ${unit}`),
       ),
       textColumn("check"),
     ],
@@ -50,7 +53,7 @@ function entryTable(name: string, title: string, entries: readonly BenchEntry[])
       numberCell(entry.rows),
       ...figures.map(([figure, unit]) => {
         const found = entry.figures[figure];
-        return found?.unit === unit ? spreadCell(found) : empty;
+        return found?.unit === unit ? spreadCell(found, unit) : empty;
       }),
       checkCell(entry.check),
     ]),

@@ -40,8 +40,8 @@ export function numberCell(value: number | undefined, text = formatNumber): Cell
   return value === undefined || Number.isNaN(value) ? empty : { text: text(value), value };
 }
 
-export function spreadCell(spread: Spread | undefined): Cell {
-  return spread === undefined ? empty : { text: formatSpread(spread), value: spread.median };
+export function spreadCell(spread: Spread | undefined, unit?: string): Cell {
+  return spread === undefined ? empty : { text: formatSpread(spread, unit), value: spread.median };
 }
 
 /** Rows by a column; equal ones, and those without a value, keep their order, the latter at the end. */
