@@ -76,7 +76,7 @@ describe.skipIf(withoutChromium)(
       await writeFile(file("auto"), await explorerPage({ generation: auto }));
       await writeFile(file("plain"), await explorerPage({ generation: plain }));
       browser = await launching;
-    }, 60_000);
+    }, 120_000);
     afterAll(async () => {
       await browser?.close();
       await rm(directory, { recursive: true, force: true });

@@ -73,10 +73,10 @@ export function TreeView({ tree }: { readonly tree: InspectedTree }) {
 
   return (
     <div className={classes.view}>
-      <Stats stats={statsOf(tree, shape)} />
+      <Stats stats={statsOf(shape)} />
       <div className={classes.pictures}>
         <Panel
-          title="Draft tree"
+          title={`Draft tree ${tree.name}`}
           note={
             <Group gap={4} wrap="nowrap" component="span">
               <Legend />
@@ -154,9 +154,8 @@ function sizesFor(layout: TreeLayout, aspect: number): DrawingSizes {
   return { ...compact, gapX: compact.gapX + clamp(spare, 0, 110) };
 }
 
-function statsOf(tree: InspectedTree, { size, maxDepth, leaves, visiblePairs }: TreeShape) {
+function statsOf({ size, maxDepth, leaves, visiblePairs }: TreeShape) {
   return [
-    { name: "tree", value: tree.name },
     { name: "nodes with the root", value: `${size}` },
     { name: "deepest", value: `${maxDepth}` },
     { name: "leaves", value: `${leaves}` },
