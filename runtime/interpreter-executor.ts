@@ -28,7 +28,8 @@ export class InterpreterExecutor implements Executor {
         throw new HydrantError("executor/weight", `A weight cannot be ${dtype}.`, { path: name });
       const bytes = new Uint8Array(elementCount(shape) * (dtype === "f32" ? 4 : 2));
       await source.read(name, bytes);
-      const data = Float64Array.from(decodeFloats(dtype, bytes));
+      // Not `from`: it would first make a list of the elements.
+      const data = new Float64Array(decodeFloats(dtype, bytes));
       if (!data.every(Number.isFinite)) {
         throw new HydrantError("executor/not-finite", "The tensor holds NaN or infinity.", {
           path: name,

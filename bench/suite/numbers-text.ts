@@ -3,7 +3,7 @@ export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (value === 0) return "0";
-  if (size >= 100) return Math.round(value).toLocaleString("en");
+  if (size >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString("en");
   if (size >= 0.1) return value.toPrecision(3);
   return Number(value.toPrecision(3)).toString();
 }

@@ -3,6 +3,10 @@ const leastSampleMs = 8;
 /** Runs before the first sample, at least: the executor chooses its threads by trying. */
 const leastWarmUps = 3;
 const warmUpMs = 20;
+/** What takes long by itself is sampled less often: a few seconds must do. */
+const slowMs = 200;
+const patienceMs = 2000;
+const fewRounds = 3;
 
 /** Milliseconds of a run, sampled. Runs too short for the clock are repeated within a sample. */
 export async function timeRuns(
@@ -17,12 +21,15 @@ export async function timeRuns(
     runs++;
     if (performance.now() - begin > 10 * warmUpMs) break;
   }
-  const repeats = Math.max(1, Math.ceil((leastMs * runs) / (performance.now() - begin)));
-  const samples: number[] = [];
-  for (let round = 0; round < rounds; round++) {
+  const ms = (performance.now() - begin) / runs;
+  const samples =
+    ms > slowMs ? Math.min(rounds, Math.max(fewRounds, Math.round(patienceMs / ms))) : rounds;
+  const repeats = Math.max(1, Math.ceil(leastMs / ms));
+  const times: number[] = [];
+  for (let round = 0; round < samples; round++) {
     const from = performance.now();
     for (let i = 0; i < repeats; i++) await run();
-    samples.push((performance.now() - from) / repeats);
+    times.push((performance.now() - from) / repeats);
   }
-  return samples;
+  return times;
 }

@@ -85,10 +85,17 @@ export function encodeFloats(dtype: FloatDType, values: Float32Array): Uint8Arra
     case "f32":
       return new Uint8Array(values.slice().buffer);
     case "f16":
-      return new Uint8Array(Uint16Array.from(values, toF16).buffer);
+      return halves(values, toF16);
     case "bf16":
-      return new Uint8Array(Uint16Array.from(values, toBf16).buffer);
+      return halves(values, toBf16);
     default:
       return dtype satisfies never;
   }
+}
+
+/** A loop: `Uint16Array.from` would first make a list of the values, of millions of them. */
+function halves(values: Float32Array, bitsOf: (value: number) => number): Uint8Array {
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = bitsOf(values[i] ?? 0);
+  return new Uint8Array(bits.buffer);
 }

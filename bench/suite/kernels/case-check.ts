@@ -7,7 +7,7 @@ import type { BaseModel } from "../../../src/models/llama.ts";
 import { syntheticWeights } from "../../../src/weights/synthetic.ts";
 import { type Difference, largestDifference } from "../check.ts";
 import type { Check } from "../results.ts";
-import { buildCase, checkedRows, writeContents } from "./case-graph.ts";
+import { buildCase, type CaseGraph, checkedRows, writeContents } from "./case-graph.ts";
 import type { KernelCase } from "./kernel-case.ts";
 import type { Extent } from "./site.ts";
 
@@ -22,6 +22,8 @@ const mostElements = 2 ** 28;
  */
 export class CaseCheck {
   readonly #case: KernelCase;
+  readonly #whole: BaseModel;
+  /** What is enough to compute what is compared. */
   readonly #model: BaseModel;
   readonly #target: Target;
   readonly #expected = new Map<string, Tensors>();
@@ -30,6 +32,7 @@ export class CaseCheck {
   constructor(kernelCase: KernelCase, model: BaseModel, target: Target) {
     this.#case = kernelCase;
     const config = kernelCase.cut?.(model.config) ?? model.config;
+    this.#whole = model;
     this.#model = { ...model, config };
     this.#target = target;
   }
@@ -79,7 +82,7 @@ export class CaseCheck {
     const key = JSON.stringify([extent.row ?? extent.rows, extent.context, extent.capacity]);
     const known = this.#expected.get(key);
     if (known !== undefined) return known;
-    const built = buildCase(this.#case, this.#model, extent, 1);
+    const built = this.#build(extent);
     this.#weights ??= await new InterpreterExecutor().load(syntheticWeights([built.graph]));
     const session = this.#weights.session({ capacity: extent.capacity });
     const executable = session.compile(
@@ -97,9 +100,13 @@ export class CaseCheck {
     return wanted;
   }
 
+  #build(extent: Extent): CaseGraph {
+    return buildCase(this.#case, this.#model, extent, 1, this.#whole.config);
+  }
+
   #weightElements(extent: Extent): number {
     const row = this.#case.results === "rows" ? 0 : undefined;
-    const { graph } = buildCase(this.#case, this.#model, { ...extent, row }, 1);
+    const { graph } = this.#build({ ...extent, row });
     const weights = [...syntheticWeights([graph]).parameters.values()];
     return weights.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   }

@@ -4,6 +4,7 @@ import { byteSize, isFloat } from "../../../src/ir/dtype.ts";
 import { type Graph, typeOf } from "../../../src/ir/graph.ts";
 import { bindShape, elementCount } from "../../../src/ir/shape.ts";
 import { verifyGraph } from "../../../src/ir/verify.ts";
+import type { ModelConfig } from "../../../src/models/config.ts";
 import type { BaseModel } from "../../../src/models/llama.ts";
 import type { KernelCase } from "./kernel-case.ts";
 import { type Extent, Site } from "./site.ts";
@@ -24,17 +25,19 @@ export function checkedRows({ results }: KernelCase, rows: number): readonly num
 /**
  * Outputs: `0.R.I` is row R of result I of the first copy, `0.I` the result I where it counts as a
  * whole; of the other copies, enough to keep them alive.
+ * @param whole sizes of what `model` is a cut of.
  */
 export function buildCase(
   kernelCase: KernelCase,
   model: BaseModel,
   extent: Extent,
   copies: number,
+  whole: ModelConfig = model.config,
 ): CaseGraph {
   const b = new GraphBuilder(`${kernelCase.family}/${kernelCase.name}`);
   const contents = new Map<string, TensorData>();
   for (let copy = 0; copy < copies; copy++) {
-    const site = new Site(b, model, extent, copy, contents);
+    const site = new Site(b, model, whole, extent, copy, contents);
     for (const [index, value] of kernelCase.build(site).entries())
       output(kernelCase, site, value, index);
   }

@@ -53,13 +53,10 @@ export function kernelJobs(name: string, kind: DeviceKind, settings: Settings): 
   return shapes.flatMap((shape) => {
     namedShape(shape);
     return kernelCases.map((kernelCase): Job => {
-      const points = kernelCase
-        .rowsOf(rows, prompt)
-        .flatMap((count) =>
-          (kernelCase.usesContext ? contexts : [anyContext]).map((context) => ({
-            rows: count,
-            context,
-          })),
+      const where = kernelCase.usesContext ? contexts : [anyContext];
+      const points = where
+        .flatMap((context) =>
+          kernelCase.rowsOf(rows, prompt).map((count) => ({ rows: count, context })),
         )
         .map((point) => ({ ...point, key: keyOfPoint(kernelCase, shape, name, point) }));
       return {

@@ -1,12 +1,14 @@
 import type { Value } from "../../../src/ir/builder.ts";
 import { samplingFields } from "../../../src/ir/op.ts";
+import type { ModelConfig } from "../../../src/models/config.ts";
 import { projection, queries, weight, writeKeysAndValues } from "../../../src/models/llama.ts";
 import { acceptOperands } from "./choice-cases.ts";
 import { anyRows, fewerTokens, type KernelCase, treeRows } from "./kernel-case.ts";
 import type { Site } from "./site.ts";
 
 /** Columns of a check's product where the whole one has more than it needs. */
-const checkedColumns = 2048;
+const checkedColumns = 1024;
+const checkedHeads = 4;
 /** Tokens a draft head ranks. */
 const candidates = 10;
 
@@ -18,6 +20,11 @@ export const linearCases: readonly KernelCase[] = [
     ...linear,
     name: "qkv",
     rowsOf: anyRows,
+    cut: (config) => ({
+      ...config,
+      heads: Math.min(config.heads, checkedHeads),
+      kvHeads: Math.min(config.kvHeads, checkedHeads),
+    }),
     build(site) {
       const { b, model } = site;
       const x = site.norm(site.stream());
@@ -42,9 +49,10 @@ export const linearCases: readonly KernelCase[] = [
     ...linear,
     name: "o_proj",
     rowsOf: anyRows,
+    cut: narrower,
     build(site) {
-      const { heads, headDim, hiddenSize } = site.model.config;
-      return residualProduct(site, "o_proj", heads * headDim, hiddenSize, "attention_residual");
+      const { heads, headDim } = site.whole;
+      return residualProduct(site, "o_proj", heads * headDim, "attention_residual");
     },
   },
   {
@@ -72,10 +80,9 @@ export const linearCases: readonly KernelCase[] = [
     ...linear,
     name: "down",
     rowsOf: anyRows,
-    build(site) {
-      const { intermediateSize, hiddenSize } = site.model.config;
-      return residualProduct(site, "down_proj", intermediateSize, hiddenSize, "mlp_residual");
-    },
+    cut: narrower,
+    build: (site) =>
+      residualProduct(site, "down_proj", site.whole.intermediateSize, "mlp_residual"),
   },
   {
     ...linear,
@@ -110,10 +117,11 @@ export const linearCases: readonly KernelCase[] = [
     name: "hydra_mlp",
     // The second head sees the hidden state and two tokens, for the ten best tokens of the first.
     rowsOf: treeRows,
+    cut: narrower,
     build(site) {
       const { b, model } = site;
       const { hiddenSize } = model.config;
-      const rows = site.activations("rows", 3 * hiddenSize);
+      const rows = site.activations("rows", 3 * site.whole.hiddenSize);
       return site.own(() => {
         const project = (name: string) =>
           projection(b, model, site.name(name), rows, hiddenSize, true);
@@ -128,15 +136,20 @@ const greedySampling = samplingFields.map((field) =>
   field === "topP" || field === "repetitionPenalty" ? 1 : 0,
 );
 
+/** A model of fewer outputs of everything that ends in the residual stream. */
+function narrower(config: ModelConfig): ModelConfig {
+  return { ...config, hiddenSize: Math.min(config.hiddenSize, checkedColumns) };
+}
+
 /** A product that is added to the residual stream. */
 function residualProduct(
   site: Site,
   name: string,
   inputs: number,
-  outputs: number,
   label: string,
 ): readonly Value[] {
-  const x = site.activations("stream", outputs);
+  const outputs = site.model.config.hiddenSize;
+  const x = site.activations("stream", outputs, site.whole.hiddenSize);
   const input = site.activations(name, inputs);
   const sum = site.own(() => site.b.add(x, site.linear(name, input, outputs), label));
   site.goOn(sum);

@@ -3,6 +3,7 @@ import type { GraphBuilder, Value } from "../../../src/ir/builder.ts";
 import { decodeFloats, encodeFloats } from "../../../src/ir/float-formats.ts";
 import type { FloatDType } from "../../../src/ir/dtype.ts";
 import { tensor } from "../../../src/ir/shape.ts";
+import type { ModelConfig } from "../../../src/models/config.ts";
 import { type BaseModel, projection, rmsNorm } from "../../../src/models/llama.ts";
 import { prefixTree } from "../../../src/speculation/named-trees.ts";
 import type { TreeTopology } from "../../../src/speculation/tree.ts";
@@ -36,6 +37,8 @@ const neighbourWidth = 64;
 export class Site {
   readonly b: GraphBuilder;
   readonly model: BaseModel;
+  /** Sizes of the model the case is of; a check may build a smaller one, with the first outputs only. */
+  readonly whole: ModelConfig;
   readonly extent: Extent;
   /** Copies have weights and caches of their own. */
   readonly copy: number;
@@ -45,12 +48,14 @@ export class Site {
   constructor(
     b: GraphBuilder,
     model: BaseModel,
+    whole: ModelConfig,
     extent: Extent,
     copy: number,
     contents: Map<string, TensorData>,
   ) {
     this.b = b;
     this.model = model;
+    this.whole = whole;
     this.extent = extent;
     this.copy = copy;
     this.#contents = contents;
@@ -81,9 +86,12 @@ export class Site {
     return this.b.scope(`case.${this.copy}`, build);
   }
 
-  /** Normally distributed f32[rows, width]. */
-  activations(name: string, width: number): Value {
-    const data = normals(name, this.first * width, this.rows * width);
+  /** Normally distributed f32[rows, width]: the first columns of rows that are `of` wide. */
+  activations(name: string, width: number, of = width): Value {
+    const data =
+      width === of
+        ? normals(name, this.first * of, this.rows * of)
+        : firstColumns(normals(name, this.first * of, this.rows * of), width, of);
     return this.state(name, "f32", [this.rows, width], data);
   }
 
@@ -200,6 +208,13 @@ export function normals(
   if (remembered.size >= mostRemembered) remembered.clear();
   remembered.set(key, stored);
   return stored;
+}
+
+function firstColumns(rows: Float32Array<ArrayBufferLike>, width: number, of: number) {
+  const out = new Float32Array((rows.length / of) * width);
+  for (let row = 0; row * width < out.length; row++)
+    out.set(rows.subarray(row * of, row * of + width), row * width);
+  return out;
 }
 
 /** Copies and rounds ask for the same again. */
