@@ -5,7 +5,7 @@ import { kernelOptions } from "../../../runtime/nvrtc/kernel-options.ts";
 import { type Nvrtc, openNvrtc } from "../../../runtime/nvrtc/nvrtc.ts";
 import type { CompiledKernel, GpuLimits } from "../../inspection/inspection.ts";
 import type { KernelSource } from "../../ir/program.ts";
-import { type Disassembler, disassemble } from "./disassemble.ts";
+import { type Disassembler, disassembleAll } from "./disassemble.ts";
 import { occupancy } from "./occupancy.ts";
 import { linkPtx } from "./ptx-lines.ts";
 
@@ -56,6 +56,13 @@ export async function compileKernels(
   const modules = await compileAll(nvrtc, requests, new KernelCache(), {
     onModule: () => onProgress?.(++done, requests.length),
   });
+  const code = await disassembleAll(
+    disassembler,
+    kernels.map(({ kernel }, index) => ({
+      entry: kernel.entry,
+      cubin: modules[index]?.cubin ?? new Uint8Array(0),
+    })),
+  );
   const compiled: CompiledKernel[] = [];
   for (const [index, { kernel }] of kernels.entries()) {
     const module = modules[index];
@@ -63,8 +70,7 @@ export async function compileKernels(
     const { entry, threads, sharedBytes: dynamicShared } = kernel;
     const usage = module.resources[entry];
     const ptx = linkPtx(module.ptx);
-    const sass =
-      disassembler === undefined ? undefined : await disassemble(disassembler, module.cubin, entry);
+    const sass = code[index];
     const registers = usage?.registers ?? 0;
     const staticSharedBytes = usage?.sharedBytes ?? 0;
     compiled.push({

@@ -8,7 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { availableParallelism, homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { cacheDirectory } from "../../util/cache-directory.ts";
@@ -98,6 +98,26 @@ async function versionOf(path: string): Promise<Disassembler["version"] | undefi
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The machine code of kernels, in order, with as many processes as the machine has cores; nothing
+ * without a disassembler.
+ * @throws HydrantError `inspect/disassembler` when nvdisasm does not take one.
+ */
+export async function disassembleAll(
+  disassembler: Disassembler | undefined,
+  kernels: readonly { readonly entry: string; readonly cubin: Uint8Array }[],
+): Promise<readonly (LinkedText | undefined)[]> {
+  const code: (LinkedText | undefined)[] = kernels.map(() => undefined);
+  if (disassembler === undefined) return code;
+  const queue = kernels.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, { entry, cubin }] of queue)
+      code[index] = await disassemble(disassembler, cubin, entry);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return code;
 }
 
 /**
