@@ -1,4 +1,5 @@
 import type { Environment } from "../decode/environment.ts";
+import type { Check } from "../suite/results.ts";
 import type { ResultFile } from "./result-file.ts";
 
 export interface Condition {
@@ -21,6 +22,7 @@ export function conditionsOf(file: ResultFile): Condition[] {
       ? []
       : ([
           ["load after", file.results.loadAfter.toFixed(2)],
+          ["checks", checksOf(file)],
           ["took", `${file.results.seconds.toFixed(0)} s`],
         ] as const)),
   ];
@@ -31,6 +33,18 @@ export function conditionsOf(file: ResultFile): Condition[] {
 export function shortConditions(file: ResultFile): string {
   const { cpu, cores, commit, date } = file.results.environment;
   return `${cpu}, ${cores} cores; commit ${commit}, ${date.slice(0, 10)}`;
+}
+
+function checksOf(file: ResultFile & { kind: "suite" | "decode" }): string | undefined {
+  if (file.kind === "decode")
+    return file.results.exact ? "every text equals plain decoding's" : "a text differs";
+  const { entries } = file.results;
+  const count = (status: Check["status"]) =>
+    entries.filter(({ check }) => check.status === status).length;
+  const parts = (["passed", "failed", "skipped"] as const).flatMap((status) =>
+    count(status) === 0 ? [] : [`${count(status)} ${status}`],
+  );
+  return parts.length === 0 ? undefined : parts.join(", ");
 }
 
 function machine({ cpu, cores, memoryGB, system }: Environment): string {

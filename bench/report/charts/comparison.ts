@@ -21,11 +21,13 @@ const mostRows = 40;
 
 const kinds = ["better", "same", "worse"] as const;
 
-/** What became of every figure: right of 1 is progress. Parts of other figures are left out. */
+/** What others follow from is shown; of each entry the first of these that it has. */
+const leading = ["time", "rate", "instructions", "tokens per step"];
+
+/** What became of every entry, by its leading figure: right of 1 is progress. */
 export function comparisonChart(old: ResultFile, fresh: ResultFile): Chart[] {
-  const all = compareFiles(old, fresh).filter(
-    ({ name, old: { better }, progress: { median } }) =>
-      !name.includes(": ") && better !== "same" && Number.isFinite(median) && median > 0,
+  const all = leadingOnly(compareFiles(old, fresh)).filter(
+    ({ progress: { median } }) => Number.isFinite(median) && median > 0 && median !== 1,
   );
   const rows = extremes(all);
   if (rows.length === 0) return [];
@@ -34,23 +36,29 @@ export function comparisonChart(old: ResultFile, fresh: ResultFile): Chart[] {
   return [
     {
       name: "comparison",
-      title: `${fresh.label} against ${old.label}`,
+      title: "What changed",
       caption:
+        `${fresh.label} against ${old.label}. ` +
         "Right of the line is progress. The whiskers are the worst and the best that the ranges of both files allow; where the ranges meet, or are less than 3% apart, the figure counts as the same." +
         (rows.length < all.length ? ` The ${rows.length} largest of ${all.length} changes.` : ""),
       height: 84 + 23 * rows.length,
       option: (palette) => {
-        const axis = valueAxis(
-          palette,
-          rows.flatMap(({ progress: { min, max } }) => [min, max]),
-          4,
-        );
+        const values = rows.flatMap(({ progress: { min, max } }) => [min, max, 1]);
+        const axis = valueAxis(palette, values, 4);
+        // Around 1, where there is nothing to see near 0.
+        const range =
+          axis.type === "log"
+            ? {}
+            : {
+                min: Math.floor(10 * Math.min(...values) - 0.2) / 10,
+                max: Math.ceil(10 * Math.max(...values) + 0.2) / 10,
+              };
         const shown = kinds.filter((kind) => rows.some(({ verdict }) => verdict === kind));
         return {
           ...baseOption(palette),
           legend: legend(palette, shown),
           grid: gridOf({ left: labelWidth(names), top: 34 }),
-          xAxis: { ...axis, ...nameBelow("times as good as before") },
+          xAxis: { ...axis, ...range, ...nameBelow("times as good as before") },
           yAxis: namesAxis(palette, names),
           series: [
             {
@@ -89,6 +97,22 @@ export function comparisonChart(old: ResultFile, fresh: ResultFile): Chart[] {
       },
     },
   ];
+}
+
+function leadingOnly(changes: readonly Change[]): readonly Change[] {
+  const place = ({ name }: Change) => {
+    const at = leading.indexOf(name);
+    return at < 0 ? leading.length : at;
+  };
+  const best = new Map<string, number>();
+  for (const change of changes)
+    best.set(change.id, Math.min(best.get(change.id) ?? leading.length, place(change)));
+  return changes.filter(
+    (change) =>
+      place(change) === best.get(change.id) &&
+      !change.name.includes(": ") &&
+      change.new.better !== "same",
+  );
 }
 
 /** The largest losses and the largest gains, in order. */

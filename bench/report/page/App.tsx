@@ -2,7 +2,6 @@ import {
   ActionIcon,
   Alert,
   AppShell,
-  Badge,
   Burger,
   Group,
   NavLink,
@@ -77,12 +76,9 @@ function SectionView({ section, index }: { section: Section; index: number }) {
   const { title, conditions, problems, charts, tables } = section;
   return (
     <Stack gap="lg" component="section" id={idOf(index)} className={classes.target}>
-      <Group gap="sm">
-        <Title order={1} size="h2">
-          {title}
-        </Title>
-        {problems.length === 0 && <Badge variant="light">nothing wrong</Badge>}
-      </Group>
+      <Title order={1} size="h2">
+        {title}
+      </Title>
       {problems.length > 0 && (
         <Alert color="red" title="Not as it should be">
           {problems.map((problem) => (

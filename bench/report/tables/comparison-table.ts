@@ -9,7 +9,7 @@ export function comparisonTable(old: ResultFile, fresh: ResultFile): ReportTable
   return [
     {
       name: "comparison",
-      title: `${fresh.label} against ${old.label}`,
+      title: "Every figure of both files",
       columns: [
         textColumn("what"),
         textColumn("figure"),
