@@ -15,6 +15,7 @@ export function diffText(diff: InspectionDiff): string {
     "",
     summary(diff, changed.length),
     ...figureLines(totals),
+    ...(onlyBefore.length + onlyAfter.length > 0 ? [""] : []),
     ...onlyBefore.map((kernel) => chalk.red(`- ${lone(kernel)}`)),
     ...onlyAfter.map((kernel) => chalk.green(`+ ${lone(kernel)}`)),
     ...changed.flatMap((pair) => ["", ...pairLines(pair)]),
@@ -87,9 +88,17 @@ function figureLines(figures: readonly FigureDiff[]): string[] {
   const changed = figures.filter(({ isDifferent }) => isDifferent);
   const width = Math.max(0, ...changed.map(({ name }) => name.length));
   return changed.map(({ name, unit, before, after }) => {
-    const values = `${show(before, unit)} → ${show(after, unit)}`;
-    return `  ${name.padEnd(width)}  ${values}${relative(before, after)}`;
+    const rounded = [before, after].map((value) => show(value, unit));
+    // What rounding makes equal is told in full.
+    const isEqual = rounded[0] === rounded[1];
+    const values = isEqual ? [before, after].map((value) => exact(value, unit)) : rounded;
+    return `  ${name.padEnd(width)}  ${values.join(" → ")}${relative(before, after)}`;
   });
+}
+
+function exact(value: FigureDiff["before"], unit: FigureDiff["unit"]): string {
+  const text = value?.toLocaleString("en-US", { maximumFractionDigits: 6 }) ?? "?";
+  return unit === "bytes" ? `${text} B` : text;
 }
 
 function relative(before: FigureDiff["before"], after: FigureDiff["after"]): string {
