@@ -1,11 +1,7 @@
 import { type DecodeStart, decode } from "../../runtime/decode-loop.ts";
-import { Decoder } from "../../runtime/decoder.ts";
 import type { Executor, LoadedWeights } from "../../runtime/executor.ts";
-import { deferred } from "../drafters/deferred.ts";
-import { noDrafter } from "../drafters/none.ts";
 import type { RecordedGeneration } from "../inspection/recorded-generation.ts";
 import { samplingFields } from "../ir/op.ts";
-import { type AcceptanceRule, buildPrefill, buildStep } from "../models/decode-graphs.ts";
 import type { BaseModel } from "../models/llama.ts";
 import type { Acceptance } from "../speculation/acceptance.ts";
 import { type AutoPolicy, autoPolicy } from "../speculation/auto-policy.ts";
@@ -17,6 +13,7 @@ import { StopStringMatcher } from "../text/stop-strings.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { HydrantError } from "../util/errors.ts";
 import { autoCandidates, chooseTree } from "./choose-tree.ts";
+import { DecoderPool, usualTreeNodes } from "./decoder-pool.ts";
 import type { FinishReason, GenerationStats } from "./generation-stats.ts";
 import { measureSteps } from "./measure-steps.ts";
 import { RankMeter, type RankMeterOptions } from "./rank-meter.ts";
@@ -69,21 +66,6 @@ export interface ModelParts {
   readonly prefillRows: number;
 }
 
-interface DecoderKind {
-  readonly rule: AcceptanceRule;
-  /** `sometimes` puts the drafter's own work off until it drafts. */
-  readonly drafting: "never" | "sometimes" | "always";
-  /** Largest tree its caches have slots for. */
-  readonly treeNodes: number;
-}
-
-interface PooledDecoder extends DecoderKind {
-  readonly decoder: Decoder;
-}
-
-/** Room for the published trees, so that one decoder serves calls with different trees. */
-const usualTreeNodes = 64;
-
 /**
  * A loaded model with its draft heads. Calls may overlap: each running generation has caches of its
  * own, and the next call takes over those of the finished one whose text it continues.
@@ -93,14 +75,13 @@ export class Model implements AsyncDisposable {
   readonly #costs = new StepCosts();
   #measured: Promise<void> | undefined;
   #lastAuto: AutoPolicy | undefined;
-  /** The decoder at rest: its caches serve as prefix cache for the next call. */
-  #idle: PooledDecoder | undefined;
-  readonly #active = new Set<PooledDecoder>();
+  readonly #decoders: DecoderPool;
   #disposed = false;
 
   /** @internal Made by `loadModel`. */
   constructor(parts: ModelParts) {
     this.#parts = parts;
+    this.#decoders = new DecoderPool(parts);
   }
 
   /** Where it runs: `cpu`, `cuda:0`. */
@@ -187,7 +168,7 @@ export class Model implements AsyncDisposable {
     const recorder = request.record === true ? new GenerationRecorder(tokenizer) : undefined;
 
     const treeNodes = Math.max(...policy.trees.map((tree) => tree.size));
-    const pooled = this.#takeDecoder({
+    const pooled = this.#decoders.take({
       rule: checked.acceptance.rule === "typical" ? "typical" : "match",
       drafting: treeNodes === 1 ? "never" : choice === "auto" ? "sometimes" : "always",
       treeNodes,
@@ -197,7 +178,7 @@ export class Model implements AsyncDisposable {
       // Compiling belongs to no step's time.
       await pooled.decoder.prepare(prompt.length, policy.trees);
     } catch (error) {
-      this.#giveBack(pooled, false);
+      this.#decoders.giveBack(pooled, false);
       this.#checkAlive();
       throw error;
     }
@@ -282,7 +263,7 @@ export class Model implements AsyncDisposable {
       }
       throw error;
     } finally {
-      this.#giveBack(pooled, !failed);
+      this.#decoders.giveBack(pooled, !failed);
     }
   }
 
@@ -315,8 +296,7 @@ export class Model implements AsyncDisposable {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const { decoder } of this.#active) decoder.dispose();
-    this.#idle?.decoder.dispose();
+    this.#decoders.dispose();
     await this.#parts.weights.dispose();
     await this.#parts.executor.dispose();
   }
@@ -350,7 +330,7 @@ export class Model implements AsyncDisposable {
   async #autoPolicy(signal: AbortSignal | undefined): Promise<TreePolicy> {
     const candidates = autoCandidates(this.#parts.drafter);
     this.#measured ??= (async () => {
-      const decoder = this.#newDecoder({
+      const decoder = this.#decoders.create({
         rule: "match",
         drafting: "sometimes",
         treeNodes: usualTreeNodes,
@@ -377,47 +357,6 @@ export class Model implements AsyncDisposable {
     });
     this.#lastAuto = policy;
     return policy;
-  }
-
-  #newDecoder({ rule, drafting, treeNodes }: DecoderKind): Decoder {
-    const { base, weights, contextLength, prefillRows } = this.#parts;
-    const later = drafting === "sometimes" ? deferred(base, this.#parts.drafter) : undefined;
-    const drafter = drafting === "never" ? noDrafter() : (later?.drafter ?? this.#parts.drafter);
-    return new Decoder(
-      // A tree's nodes take slots past the last committed token, however close the limit is.
-      weights.session({ capacity: contextLength + treeNodes }),
-      {
-        prefill: buildPrefill(base, drafter),
-        step: (tree) => buildStep(base, drafter, tree, rule),
-        catchUp: later?.catchUp,
-      },
-      { contextLength, prefillRows },
-    );
-  }
-
-  #takeDecoder(kind: DecoderKind): PooledDecoder {
-    const idle = this.#idle;
-    this.#idle = undefined;
-    let pooled = idle;
-    const fits =
-      idle !== undefined &&
-      idle.rule === kind.rule &&
-      idle.drafting === kind.drafting &&
-      idle.treeNodes >= kind.treeNodes;
-    if (pooled === undefined || !fits) {
-      idle?.decoder.dispose();
-      const roomy = { ...kind, treeNodes: Math.max(kind.treeNodes, usualTreeNodes) };
-      pooled = { ...roomy, decoder: this.#newDecoder(roomy) };
-    }
-    this.#active.add(pooled);
-    return pooled;
-  }
-
-  #giveBack(pooled: PooledDecoder, reusable: boolean): void {
-    this.#active.delete(pooled);
-    if (this.#disposed) return;
-    if (reusable && this.#idle === undefined) this.#idle = pooled;
-    else pooled.decoder.dispose();
   }
 
   #checkAlive(): void {
