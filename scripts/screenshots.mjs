@@ -50,11 +50,11 @@ async function picture(tab, place, name) {
   await tab.locator("main h2").first().waitFor();
   if (place.startsWith("kernels/")) {
     await tab.getByTestId("code").locator(".cm-line").first().waitFor();
-    // A matrix product of the body, found as a reader would.
+    // A line of the softmax, found as a reader would.
     await tab.getByText("Whole file").click();
     await tab.getByTestId("cuda").locator(".cm-content").click();
     await tab.keyboard.press("Control+f");
-    await tab.keyboard.type('"r"(a[0])');
+    await tab.keyboard.type("pack_pair(Element{}, exp2");
     await tab.keyboard.press("Enter");
     await tab.keyboard.press("Escape");
   }

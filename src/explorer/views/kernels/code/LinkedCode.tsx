@@ -12,19 +12,26 @@ import classes from "./code.module.css";
 
 const noLines: readonly number[] = [];
 
+/** A line of CUDA, and the pane in which the reader chose it. */
+interface LinkedLine {
+  readonly source: number;
+  readonly from: "cuda" | "code";
+}
+
 /** A kernel's CUDA beside its machine code, each line linked to what it became or came from. */
 export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
   const { params } = usePlace();
   const { noSass } = useProgram();
-  const [line, setLine] = useState<{ readonly source: number; readonly from: "cuda" | "code" }>();
-  const [start, setStart] = useState(() => Number(params.get("line")) || undefined);
+  const [start] = useState(() => Number(params.get("line")) || undefined);
+  const [line, setLine] = useState<LinkedLine | undefined>(
+    start === undefined ? undefined : { source: start, from: "cuda" },
+  );
   const range = useMemo(() => generatedRange(texts.cuda, texts.generated), [texts]);
-  const inBlock = (source: number) =>
-    range !== undefined && source >= range.first && source <= range.last;
-  const whole =
+  // A line of a header has a place in the whole file only.
+  const showWhole =
     params.get("file") === "whole" ||
     range === undefined ||
-    (start !== undefined && line === undefined && !inBlock(start));
+    (line !== undefined && (line.source < range.first || line.source > range.last));
   const sass = params.get("code") === "sass" && texts.sass !== undefined;
   const code = sass ? texts.sass : texts.ptx;
   const links = useMemo(
@@ -58,8 +65,6 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
     [line, links],
   );
   const source = useMemo(() => (line === undefined ? noLines : [line.source]), [line]);
-  // A line of a header has a place in the whole file only.
-  const showWhole = whole || (line !== undefined && !inBlock(line.source));
   const cuda = useMemo(
     () =>
       showWhole || range === undefined
@@ -86,7 +91,6 @@ export function LinkedCode({ texts }: { readonly texts: KernelTexts }) {
               value={showWhole ? "whole" : "block"}
               onChange={(value) => {
                 setLine(undefined);
-                setStart(undefined);
                 setParams({ file: value === "whole" ? "whole" : undefined, line: undefined });
               }}
               data={[
