@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
@@ -73,7 +73,9 @@ async function run({ device, only, resume, out, total }: Flags): Promise<number>
     const left = total - (performance.now() - begin) / 1000;
     // Without a GPU the parts are smaller and slower still.
     const limit = device.startsWith("cuda") ? part.limit : 2 * part.limit;
-    const report = await runPart(part, device, Math.min(limit, left));
+    const report = await runPart(part, device, Math.min(limit, left), (kept) =>
+      file.replace(/(\.json)?$/, `-${kept}`),
+    );
     results = { ...results, parts: { ...results.parts, [part.name]: report } };
     writeResults(file, results);
     console.log(formatPart(part.name, report));
@@ -82,7 +84,13 @@ async function run({ device, only, resume, out, total }: Flags): Promise<number>
   return chosen.every(({ name }) => results.parts[name]?.status === "passed") ? 0 : 1;
 }
 
-async function runPart({ name }: Part, device: string, limit: number): Promise<PartReport> {
+/** @param placeOf where a file goes that the part leaves beside the results. */
+async function runPart(
+  { name }: Part,
+  device: string,
+  limit: number,
+  placeOf: (kept: string) => string,
+): Promise<PartReport> {
   if (limit < leastSeconds) return { ...nothing, status: "no time", seconds: 0 };
   const folder = mkdtempSync(join(tmpdir(), "gpu-check-"));
   const file = join(folder, "result.json");
@@ -90,6 +98,8 @@ async function runPart({ name }: Part, device: string, limit: number): Promise<P
   const { code, timedOut, output } = await runCommand(partCommand(name, device, file), limit);
   const seconds = (performance.now() - begin) / 1000;
   const result = readPart(file);
+  for (const kept of readdirSync(folder).filter((other) => other !== "result.json"))
+    copyFileSync(join(folder, kept), placeOf(kept));
   rmSync(folder, { recursive: true });
   const finished = code === 0 || (code === 1 && result.failed.length > 0);
   const status: PartStatus = timedOut

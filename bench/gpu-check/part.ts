@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { type Spread, spread } from "../decode/statistics.ts";
 
 /** What a part found. Written anew after every check, so that a killed part leaves what it had. */
@@ -78,6 +79,11 @@ export class PartContext {
       count: values.length,
     };
     this.#write();
+  }
+
+  /** Leaves a file of its own beside the results: `gpu-cuda-2026-01-31-bench.json`. */
+  keep(name: string, text: string): void {
+    writeFileSync(join(dirname(this.#file), name), text);
   }
 
   note(name: string, value: string | number): void {

@@ -77,6 +77,13 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/llama-3.1-8b.ts"),
   },
   {
+    name: "bench",
+    about: "the benchmark suite: kernels of a 7B model by rows, then its steps as time allows",
+    limit: 110,
+    needsGpu: true,
+    load: () => import("./parts/bench.ts"),
+  },
+  {
     name: "golden",
     about: "traces of the original implementation",
     limit: 60,

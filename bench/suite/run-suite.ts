@@ -33,8 +33,10 @@ export interface DevicePlan {
  * @throws HydrantError for devices, suites or shapes that are not known.
  */
 export function planSuite(options: SuiteOptions): readonly DevicePlan[] {
-  return options.devices.map(({ name, suites }) => {
-    const kind = deviceKind(name);
+  return options.devices.map(({ name: asked, suites }) => {
+    const kind = deviceKind(asked);
+    // As results call it, whichever way it was asked for.
+    const name = asked === "cuda" ? "cuda:0" : asked;
     const jobs = options.suites
       .filter((suite) => suites.includes(suite))
       .flatMap((suite) => jobsOf[suite](name, kind, options))
@@ -61,13 +63,22 @@ export interface SuiteProgress {
   done(entry: BenchEntry): void;
 }
 
+export interface RunOptions {
+  readonly threads?: number | undefined;
+  /** For the results: what makes them again. */
+  readonly command: string;
+  /** After these seconds nothing more is begun, and what is left has no entry. */
+  readonly mostSeconds?: number | undefined;
+}
+
 /** Runs a plan. A measurement that fails is an entry that says so; the others go on. */
 export async function runSuite(
   plans: readonly DevicePlan[],
-  { threads, command }: { readonly threads: number | undefined; readonly command: string },
+  { threads, command, mostSeconds = Number.POSITIVE_INFINITY }: RunOptions,
   progress: SuiteProgress,
 ): Promise<BenchResults> {
   const begin = performance.now();
+  const isLate = () => performance.now() - begin > 1000 * mostSeconds;
   const environment = readEnvironment(root);
   const devices: BenchDevice[] = [];
   const entries: BenchEntry[] = [];
@@ -77,6 +88,7 @@ export async function runSuite(
     devices.push(device.about);
     try {
       for (const { job, wanted } of jobs) {
+        if (isLate()) break;
         let next = 0;
         const done = (entry: BenchEntry) => {
           entries.push(entry);
