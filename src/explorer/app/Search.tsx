@@ -4,6 +4,7 @@ import type { StoredPage } from "../../inspection/stored-page.ts";
 import { formatBytes } from "../common/format.ts";
 import { usePage } from "../data/page-context.ts";
 import { purposeOf } from "../model/names.ts";
+import classes from "./app.module.css";
 import { Icon } from "./Icon.tsx";
 import { go } from "./place.ts";
 import type { View } from "./views.ts";
@@ -25,6 +26,7 @@ export function Search({ views }: { readonly views: readonly View[] }) {
       actions={actions}
       shortcut={["mod + K", "/"]}
       limit={20}
+      classNames={{ action: classes.action, actionDescription: classes.description }}
       highlightQuery
       scrollable
       maxHeight={480}

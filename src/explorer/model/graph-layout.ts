@@ -79,14 +79,17 @@ export function layOutGraph(items: readonly Item[], unfolded: ReadonlySet<string
       }
       const folded = !unfolded.has(item.id);
       const shown = folded ? item.repetitions.slice(0, 1) : item.repetitions;
-      const perRow = Math.min(shown.length, repetitionsPerRow);
-      const rowHeight = (item.repetitions[0]?.length ?? 0) * (cardHeight + cardGap) + cardGap;
+      // Single cards stand below each other like all others.
+      const single = item.repetitions[0]?.length === 1;
+      const perRow = single ? 1 : Math.min(shown.length, repetitionsPerRow);
+      const rowHeight =
+        (item.repetitions[0]?.length ?? 0) * (cardHeight + cardGap) + (single ? 0 : cardGap);
       const top = y + titleHeight;
       shown.forEach((repetition, time) => {
         const left = x + (time % perRow) * (cardWidth + columnGap / 2);
         const start = top + Math.floor(time / perRow) * rowHeight;
         repetition.forEach((card, index) => {
-          const own = folded ? column.id : `${item.id} ${time}`;
+          const own = folded || single ? column.id : `${item.id} ${time}`;
           const at = { x: left, y: start + index * (cardHeight + cardGap) };
           placeCard(card, at, folded ? item : undefined, own);
         });
@@ -96,7 +99,7 @@ export function layOutGraph(items: readonly Item[], unfolded: ReadonlySet<string
         x: x - padding,
         y,
         width: perRow * (cardWidth + columnGap / 2) - columnGap / 2 + 2 * padding,
-        height: titleHeight + rows * rowHeight - 2 * cardGap + padding,
+        height: titleHeight + rows * rowHeight - (single ? 1 : 2) * cardGap + padding,
       };
       repeats.push({ repeat: item, folded, ...box });
       width = Math.max(width, box.width - 2 * padding);

@@ -102,7 +102,7 @@ export function GraphCanvas({
         nodeTypes={nodeTypes}
         colorMode={scheme}
         fitView
-        fitViewOptions={{ padding: 0.03, maxZoom: 1.1, minZoom: 0.55 }}
+        fitViewOptions={{ padding: 0.03, maxZoom: 1.1, minZoom: unfolded.size > 0 ? 0.05 : 0.55 }}
         minZoom={0.05}
         maxZoom={2}
         nodesDraggable={false}
