@@ -21,18 +21,17 @@ export function comparisonText(comparison: KernelComparison): string {
   ].join("\n");
 }
 
-function headline({ entry, arch, device, launch, context, grid }: KernelComparison): string {
-  const blocks = launch.grid.join("×");
-  const part = grid.join("×") === blocks ? "" : `, of which ${grid.join("×")} ran`;
+function headline({ entry, arch, device, launch, context }: KernelComparison): string {
   return [
     chalk.bold(entry),
     `${arch}, ${device === "emulator" ? "on the emulator" : device}`,
-    `launch ${launch.number} of ${launch.of}: ${launch.label}, ${blocks} blocks${part}, ${context} tokens in the caches`,
+    `launch ${launch.number} of ${launch.of}: ${launch.label}, ${context} tokens in the caches`,
   ].join("\n");
 }
 
 interface Row {
   readonly name: string;
+  /** Rows that one of the kernels has no value for are left out. */
   readonly value: (kernel: ComparedKernel) => number | undefined;
   readonly show?: (value: number, kernel: ComparedKernel) => string;
   /** Whether a smaller figure is the better one; neither where absent. */
@@ -52,6 +51,12 @@ const whole = (value: number): string => value.toLocaleString("en-US");
 const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
 
 const rows: readonly Row[] = [
+  {
+    name: "blocks",
+    value: ({ shape }) => shape.grid.reduce((product, extent) => product * extent, 1),
+    show: (_, { shape }) => shape.grid.join("×"),
+  },
+  { name: "threads of a block", value: ({ shape }) => shape.threads },
   { name: "registers", value: ({ registers }) => registers, better: "less" },
   { name: "spilled bytes", value: ({ spillBytes }) => spillBytes, better: "less" },
   {

@@ -101,6 +101,17 @@ describe.skipIf(!hasNvrtc)("hydra kernel run of a kernel's folder, on the emulat
     expect(stderr).toMatch(new RegExp(`> +${line} \\|.*floatt`));
   });
 
+  it("launches an edited kernel with a grid of its own", async () => {
+    const folder = edited("half", "blockIdx.x) * kWidth;", "2 * blockIdx.x) * kWidth;");
+    const {
+      verdict,
+      results,
+      edited: half,
+    } = await compareKernel({ folder, shape: { grid: [32, 1, 1] } });
+    expect([verdict, half.shape.grid]).toEqual(["different", [32, 1, 1]]);
+    expect(results?.map(({ elements, differing }) => differing / elements)).toEqual([0.5, 0.5]);
+  });
+
   it("shows results that are missing", async () => {
     const folder = edited(
       "missing",
@@ -117,7 +128,7 @@ describe.skipIf(!hasNvrtc)("hydra kernel run of a kernel's folder, on the emulat
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       verdict: "not compared",
-      grid: [1, 1, 1],
+      edited: { shape: { grid: [1, 1, 1] } },
       launch: { number: 1, of: 1, grid: [64, 1, 1] },
     });
   });
@@ -129,8 +140,8 @@ describe.skipIf(!hasNvrtc)("hydra kernel run of a kernel's folder, on the emulat
   });
 
   it("refuses flags of the other kind of target with 2", async () => {
-    const { code, stderr } = await hydra(["kernel", "run", norm, "--grid", "3"]);
-    expect([code, stderr]).toEqual([2, expect.stringContaining("--grid goes with a file")]);
+    const { code, stderr } = await hydra(["kernel", "run", norm, "--entry", "f"]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("--entry goes with a file")]);
   });
 
   it("measures on a GPU in turns, every round over memories of their own", async () => {
@@ -139,7 +150,9 @@ describe.skipIf(!hasNvrtc)("hydra kernel run of a kernel's folder, on the emulat
     const [launch] = spec.launches;
     if (launch === undefined) throw new Error("the kernel is launched");
     const values = launchValues(spec, launch, { context: 10, temperature: 0, seed: 0 });
-    const images = compileFolder(openNvrtc(), folder);
+    const { grid } = launch;
+    const shape = { grid, threads: spec.threads, dynamicSharedBytes: spec.dynamicSharedBytes };
+    const images = compileFolder(openNvrtc(), folder, { edited: shape, reference: shape });
     const driver = await openDriver("emulator", { computeCapability: "8.0" });
     const device = driver.deviceGet(0);
     driver.contextSetCurrent(driver.primaryContextRetain(device));

@@ -7,7 +7,7 @@ import type { KernelSpec, LaunchSpec } from "../inspect/kernel-spec.ts";
 import { occupancy } from "../inspect/occupancy.ts";
 import { type BufferComparison, compareBuffer, isWithin } from "./compare-buffers.ts";
 import { chooseLaunch, type KernelFolder, readKernelFolder } from "./kernel-folder.ts";
-import { compileFolder, type KernelImage } from "./kernel-image.ts";
+import { compileFolder, type KernelImage, type LaunchShape } from "./kernel-image.ts";
 import { chooseContextLength, type Content, launchBuffers, launchValues } from "./launch-values.ts";
 import type { TimeComparison } from "./measure-launches.ts";
 import { type Outcome, runEmulated } from "./run-emulated.ts";
@@ -31,6 +31,8 @@ export interface CompareKernelOptions {
   readonly rounds?: number | undefined;
   /** The relative difference of results that passes; default 0, the same bits. */
   readonly tolerance?: number | undefined;
+  /** How `kernel.cu` is launched where not as `reference.cu` is. */
+  readonly shape?: Partial<LaunchShape> | undefined;
   /** On the emulator: runs no more than about this many blocks, for counters alone. */
   readonly blocks?: number | undefined;
 }
@@ -38,6 +40,8 @@ export interface CompareKernelOptions {
 /** What is known of one of the two kernels. */
 export interface ComparedKernel {
   readonly file: string;
+  /** As launched: fewer blocks than the whole launch has with `blocks`. */
+  readonly shape: LaunchShape;
   /** Per thread. */
   readonly registers: number;
   readonly spillBytes: number;
@@ -65,8 +69,6 @@ export interface KernelComparison {
   };
   /** Tokens in the caches. */
   readonly context: number;
-  /** Blocks that ran: fewer than the grid has with `blocks`. */
-  readonly grid: LaunchSpec["grid"];
   readonly edited: ComparedKernel;
   readonly reference: ComparedKernel;
   /** Every buffer the kernel writes; absent when not all blocks ran or a fault ended a run. */
@@ -93,12 +95,14 @@ export async function compareKernel(options: CompareKernelOptions): Promise<Kern
   const { spec } = folder;
   const launch = chooseLaunch(folder, number);
   const context = chooseContextLength(spec, launch, options.context);
+  const usual: LaunchShape = { ...pickShape(spec), grid: launch.grid };
+  const shapes = { reference: usual, edited: { ...usual, ...options.shape } };
   const values = (): ReadonlyMap<number, Content> =>
     launchValues(spec, launch, { context, temperature, seed });
   const run =
     device === "emulator"
-      ? await onEmulator(folder, launch, values, seed, options.blocks)
-      : await onGpu(folder, launch, values, options);
+      ? await onEmulator(folder, launch, shapes, values, options)
+      : await onGpu(folder, launch, shapes, values, options);
   const { after } = run;
   const tolerance = options.tolerance ?? 0;
   const results = after === undefined ? undefined : compareOutcomes(launch, after);
@@ -109,7 +113,6 @@ export async function compareKernel(options: CompareKernelOptions): Promise<Kern
     device: run.device,
     launch: { ...shown, number, of: spec.launches.length },
     context,
-    grid: run.grid,
     edited: run.edited,
     reference: run.reference,
     results,
@@ -121,34 +124,43 @@ export async function compareKernel(options: CompareKernelOptions): Promise<Kern
 
 interface Run {
   readonly device: string;
-  readonly grid: LaunchSpec["grid"];
   readonly edited: ComparedKernel;
   readonly reference: ComparedKernel;
   readonly after?: { readonly edited: Outcome; readonly reference: Outcome } | undefined;
   readonly times?: TimeComparison | undefined;
 }
 
+interface Shapes {
+  readonly edited: LaunchShape;
+  readonly reference: LaunchShape;
+}
+
+const pickShape = ({ threads, dynamicSharedBytes }: KernelSpec) => ({
+  threads,
+  dynamicSharedBytes,
+});
+
 async function onEmulator(
   folder: KernelFolder,
   launch: LaunchSpec,
+  whole: Shapes,
   values: () => ReadonlyMap<number, Content>,
-  seed: number,
-  blocks: number | undefined,
+  { seed = 0, blocks }: CompareKernelOptions,
 ): Promise<Run> {
   const { spec } = folder;
-  const images = compileFolder(openNvrtc(), folder);
-  const grid = blocks === undefined ? launch.grid : firstBlocks(spec, launch.grid, blocks);
+  const part = (shape: LaunchShape): LaunchShape =>
+    blocks === undefined ? shape : { ...shape, grid: firstBlocks(spec, shape.grid, blocks) };
+  const shapes = { edited: part(whole.edited), reference: part(whole.reference) };
+  const images = compileFolder(openNvrtc(), folder, shapes);
   const content = values();
-  const reference = await runEmulated(spec, launch, images.reference, content, { seed, grid });
+  const reference = await runEmulated(spec, launch, images.reference, content, seed);
   // One text does one thing: the emulator is deterministic.
-  const edited =
-    folder.edited === folder.reference
-      ? reference
-      : await runEmulated(spec, launch, images.edited, content, { seed, grid });
-  const isWhole = grid.every((extent, axis) => extent === launch.grid[axis]);
+  const isSame = folder.edited === folder.reference && sameShape(shapes.edited, shapes.reference);
+  const edited = isSame ? reference : await runEmulated(spec, launch, images.edited, content, seed);
+  const isWhole =
+    sameShape(shapes.edited, whole.edited) && sameShape(shapes.reference, whole.reference);
   return {
     device: "emulator",
-    grid,
     edited: { ...describe(spec, images.edited), ...pick(edited) },
     reference: { ...describe(spec, images.reference), ...pick(reference) },
     after:
@@ -156,6 +168,14 @@ async function onEmulator(
         ? { edited: edited.after, reference: reference.after }
         : undefined,
   };
+}
+
+function sameShape(a: LaunchShape, b: LaunchShape): boolean {
+  return (
+    a.grid.every((extent, axis) => extent === b.grid[axis]) &&
+    a.threads === b.threads &&
+    a.dynamicSharedBytes === b.dynamicSharedBytes
+  );
 }
 
 const pick = ({ findings, counters }: Pick<ComparedKernel, "findings" | "counters">) => ({
@@ -166,6 +186,7 @@ const pick = ({ findings, counters }: Pick<ComparedKernel, "findings" | "counter
 async function onGpu(
   folder: KernelFolder,
   launch: LaunchSpec,
+  shapes: Shapes,
   values: () => ReadonlyMap<number, Content>,
   { rounds = 20, blocks }: CompareKernelOptions,
 ): Promise<Run> {
@@ -176,10 +197,9 @@ async function onGpu(
     });
   }
   const { spec } = folder;
-  const run = await runOnGpu(folder, launch, values(), rounds);
+  const run = await runOnGpu(folder, launch, shapes, values(), rounds);
   return {
     device: run.device,
-    grid: launch.grid,
     edited: { ...describe(spec, run.images.edited), findings: [] },
     reference: { ...describe(spec, run.images.reference), findings: [] },
     after: run.after,
@@ -188,13 +208,15 @@ async function onGpu(
 }
 
 function describe(
-  { arch, threads, dynamicSharedBytes }: KernelSpec,
-  { path, resources }: KernelImage,
+  { arch }: KernelSpec,
+  { path, resources, shape }: KernelImage,
 ): Omit<ComparedKernel, "findings" | "counters"> {
   const { registers, spillBytes, stackBytes } = resources;
+  const { threads, dynamicSharedBytes } = shape;
   const sharedBytes = resources.sharedBytes + dynamicSharedBytes;
   return {
     file: path,
+    shape,
     registers,
     spillBytes,
     stackBytes,

@@ -5,7 +5,7 @@ import { type CompiledModule, compileCuda, nvrtcOptions } from "../../../runtime
 import type { Nvrtc } from "../../../runtime/nvrtc/nvrtc.ts";
 import type { ResourceUsage } from "../../../runtime/nvrtc/resource-usage.ts";
 import { HydrantError } from "../../util/errors.ts";
-import type { KernelSpec } from "../inspect/kernel-spec.ts";
+import type { KernelSpec, LaunchSpec } from "../inspect/kernel-spec.ts";
 import type { KernelFolder } from "./kernel-folder.ts";
 
 /** One of the two files of a kernel's folder, compiled. */
@@ -16,6 +16,22 @@ export interface KernelImage {
   readonly path: string;
   readonly module: CompiledModule;
   readonly resources: ResourceUsage;
+  readonly shape: LaunchShape;
+}
+
+/** How a kernel is launched. */
+export interface LaunchShape {
+  readonly grid: LaunchSpec["grid"];
+  /** Of a block. */
+  readonly threads: number;
+  readonly dynamicSharedBytes: number;
+}
+
+/** A kernel on a device. */
+export interface LoadedKernel {
+  readonly module: CudaModule;
+  readonly function: CudaFunction;
+  readonly shape: LaunchShape;
 }
 
 /**
@@ -26,10 +42,14 @@ export interface KernelImage {
 export function compileFolder(
   nvrtc: Nvrtc,
   { path, spec, edited, reference }: KernelFolder,
+  shapes: { readonly edited: LaunchShape; readonly reference: LaunchShape },
 ): { readonly edited: KernelImage; readonly reference: KernelImage } {
   return {
-    edited: compile(nvrtc, spec, edited, "kernel.cu", path),
-    reference: compile(nvrtc, spec, reference, "reference.cu", path),
+    edited: { ...compile(nvrtc, spec, edited, "kernel.cu", path), shape: shapes.edited },
+    reference: {
+      ...compile(nvrtc, spec, reference, "reference.cu", path),
+      shape: shapes.reference,
+    },
   };
 }
 
@@ -39,7 +59,7 @@ function compile(
   source: string,
   name: string,
   folder: string,
-): KernelImage {
+): Omit<KernelImage, "shape"> {
   const path = join(folder, name);
   const request = { source, name: path, arch: spec.arch };
   const usual = new Set(nvrtcOptions(request));
@@ -55,17 +75,17 @@ function compile(
   return { name, path, module, resources };
 }
 
-/** @throws HydrantError `kernel/arch`, CudaError where the driver refuses the image. */
+/** @throws CudaError where the driver refuses the image. */
 export function loadImage(
   driver: CudaDriver,
   spec: KernelSpec,
-  { module: { cubin, ptx } }: KernelImage,
-): { readonly module: CudaModule; readonly function: CudaFunction } {
+  { module: { cubin, ptx }, shape }: KernelImage,
+): LoadedKernel {
   const image = driver.kind === "cuda" ? cubin : new TextEncoder().encode(ptx);
   const module = driver.moduleLoadData(image);
   const fn = driver.moduleGetFunction(module, spec.entry);
   // Past 48 KiB, static and dynamic together, a function has to opt in; below it does no harm.
-  if (spec.dynamicSharedBytes > 0)
-    driver.functionSetAttribute(fn, "maxDynamicSharedSize", spec.dynamicSharedBytes);
-  return { module, function: fn };
+  if (shape.dynamicSharedBytes > 0)
+    driver.functionSetAttribute(fn, "maxDynamicSharedSize", shape.dynamicSharedBytes);
+  return { module, function: fn, shape };
 }

@@ -1,6 +1,5 @@
 import type {
   CudaDriver,
-  CudaFunction,
   DevicePtr,
   HostMemory,
   KernelLaunch,
@@ -8,6 +7,7 @@ import type {
 import { type KernelArg, packArgs } from "../../../runtime/driver/kernel-args.ts";
 import { invariant } from "../../util/errors.ts";
 import type { ArgumentSpec, BufferSpec, KernelSpec, LaunchSpec } from "../inspect/kernel-spec.ts";
+import type { LoadedKernel } from "./kernel-image.ts";
 import type { Content } from "./launch-values.ts";
 
 /** The memory of one launch on a device: every buffer an allocation of its own, and the ring. */
@@ -43,13 +43,13 @@ export class LaunchMemory {
   }
 
   /** The launch as the runtime makes it. */
-  kernelLaunch(fn: CudaFunction, grid: LaunchSpec["grid"] = this.#launch.grid): KernelLaunch {
-    const [x, y, z] = grid;
+  kernelLaunch({ function: fn, shape }: LoadedKernel): KernelLaunch {
+    const [x, y, z] = shape.grid;
     return {
       function: fn,
       grid: { x, y, z },
-      block: { x: this.#spec.threads, y: 1, z: 1 },
-      sharedBytes: this.#spec.dynamicSharedBytes,
+      block: { x: shape.threads, y: 1, z: 1 },
+      sharedBytes: shape.dynamicSharedBytes,
       args: packArgs(this.#launch.args.map((arg) => this.#argument(arg))),
     };
   }

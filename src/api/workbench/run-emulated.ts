@@ -30,9 +30,9 @@ export async function runEmulated(
   launch: LaunchSpec,
   image: KernelImage,
   values: ReadonlyMap<number, Content>,
-  options: { readonly seed: number; readonly grid: LaunchSpec["grid"] },
+  seed: number,
 ): Promise<EmulatedRun> {
-  const driver = await openDriver("emulator", emulatorOptions(spec, launch, options.seed));
+  const driver = await openDriver("emulator", emulatorOptions(spec, launch, seed));
   try {
     const device = driver.deviceGet(0);
     driver.contextSetCurrent(driver.primaryContextRetain(device));
@@ -41,7 +41,7 @@ export async function runEmulated(
     const stream = driver.streamCreate();
     let after: Outcome | undefined;
     try {
-      driver.launch(memory.kernelLaunch(loaded.function, options.grid), stream);
+      driver.launch(memory.kernelLaunch(loaded), stream);
       driver.streamSynchronize(stream);
       after = readOutcome(memory, launch);
     } catch (error) {

@@ -4,7 +4,13 @@ import { openNvrtc } from "../../../runtime/nvrtc/nvrtc.ts";
 import { HydrantError } from "../../util/errors.ts";
 import type { KernelSpec, LaunchSpec } from "../inspect/kernel-spec.ts";
 import type { KernelFolder } from "./kernel-folder.ts";
-import { compileFolder, type KernelImage, loadImage } from "./kernel-image.ts";
+import {
+  compileFolder,
+  type KernelImage,
+  type LaunchShape,
+  type LoadedKernel,
+  loadImage,
+} from "./kernel-image.ts";
 import { LaunchMemory } from "./launch-memory.ts";
 import type { Content } from "./launch-values.ts";
 import { measureLaunches, type TimeComparison } from "./measure-launches.ts";
@@ -26,6 +32,7 @@ export interface GpuComparison {
 export async function runOnGpu(
   folder: KernelFolder,
   launch: LaunchSpec,
+  shapes: { readonly edited: LaunchShape; readonly reference: LaunchShape },
   values: ReadonlyMap<number, Content>,
   rounds: number,
 ): Promise<GpuComparison> {
@@ -34,7 +41,7 @@ export async function runOnGpu(
     const device = driver.deviceGet(0);
     checkArch(driver, device, folder.spec);
     const nvrtc = openNvrtc({ maxMajor: Math.floor(driver.driverVersion() / 1000) });
-    const images = compileFolder(nvrtc, folder);
+    const images = compileFolder(nvrtc, folder, shapes);
     driver.contextSetCurrent(driver.primaryContextRetain(device));
     const result = compareOn(driver, device, folder.spec, launch, values, images, rounds);
     driver.primaryContextRelease(device);
@@ -57,9 +64,9 @@ export function compareOn(
   const edited = loadImage(driver, spec, images.edited);
   const reference = loadImage(driver, spec, images.reference);
   const stream = driver.streamCreate();
-  const runOnce = (kernel: typeof edited): { memory: LaunchMemory; outcome: Outcome } => {
+  const runOnce = (kernel: LoadedKernel): { memory: LaunchMemory; outcome: Outcome } => {
     const memory = new LaunchMemory(driver, spec, launch, values);
-    driver.launch(memory.kernelLaunch(kernel.function), stream);
+    driver.launch(memory.kernelLaunch(kernel), stream);
     driver.streamSynchronize(stream);
     return { memory, outcome: readOutcome(memory, launch) };
   };
@@ -75,8 +82,8 @@ export function compareOn(
     }
     const times = measureLaunches(
       driver,
-      memories.map((memory) => memory.kernelLaunch(edited.function)),
-      memories.map((memory) => memory.kernelLaunch(reference.function)),
+      memories.map((memory) => memory.kernelLaunch(edited)),
+      memories.map((memory) => memory.kernelLaunch(reference)),
       rounds,
     );
     return { after: { edited: second.outcome, reference: first.outcome }, times };

@@ -23,7 +23,7 @@ interface KernelRunFlags extends CommonFlags {
   readonly entry: string;
   readonly grid: Size3;
   readonly block: Size3;
-  readonly shared: number;
+  readonly shared?: number;
   readonly arch?: string;
   readonly define: Readonly<Record<string, string>>;
   readonly arg: readonly KernelRunArg[];
@@ -32,6 +32,9 @@ interface KernelRunFlags extends CommonFlags {
 
 /** What goes with a folder of `hydra inspect --out` only. */
 interface CompareFlags extends CommonFlags {
+  readonly grid?: Size3;
+  readonly block?: Size3;
+  readonly shared?: number;
   readonly launch?: number;
   readonly context?: number;
   readonly temperature?: number;
@@ -51,7 +54,7 @@ const exitFindings = 3;
 
 /** Flags a file needs, flags that only a file takes, and flags that only a folder takes. */
 const needed = ["entry", "grid", "block"] as const;
-const ofFiles = [...needed, "shared", "arch", "define", "arg", "dump"] as const;
+const ofFiles = ["entry", "arch", "define", "arg", "dump"] as const;
 const ofFolders = ["launch", "context", "temperature", "rounds", "tolerance", "blocks"] as const;
 
 export function registerKernel(program: Command): void {
@@ -72,12 +75,12 @@ export function registerKernel(program: Command): void {
         .default("emulator"),
     )
     .option("--seed <n>", "of random buffers and the order of blocks and warps", wholeNumber, 0)
+    .option("--grid <x,y,z>", "blocks (of a folder's kernel.cu: as in spec.json)", size3)
+    .option("--block <x,y,z>", "threads per block (likewise)", size3)
+    .option("--shared <bytes>", "dynamic shared memory (default: 0, or likewise)", wholeNumber)
     .option("--json", "print one JSON object and nothing else")
     .optionsGroup("A file:")
     .option("--entry <name>", 'the kernel: a C++ name (scale<float>) or an extern "C" one')
-    .option("--grid <x,y,z>", "blocks", size3)
-    .option("--block <x,y,z>", "threads per block", size3)
-    .option("--shared <bytes>", "dynamic shared memory", wholeNumber, 0)
     .option("--arch <sm_XX>", "architecture to compile for (default: sm_80, or the GPU's)", arch)
     .option("--define <k=v>", "preprocessor macro; may be repeated", addDefine, {})
     .option(
@@ -111,7 +114,13 @@ export function registerKernel(program: Command): void {
 }
 
 async function compare(folder: string, flags: CompareFlags): Promise<void> {
-  const comparison = await explained(compareKernel({ ...flags, folder }));
+  const { grid, block, shared, ...rest } = flags;
+  const shape = {
+    ...(grid === undefined ? {} : { grid: [grid.x, grid.y, grid.z] as const }),
+    ...(block === undefined ? {} : { threads: block.x * block.y * block.z }),
+    ...(shared === undefined ? {} : { dynamicSharedBytes: shared }),
+  };
+  const comparison = await explained(compareKernel({ ...rest, shape, folder }));
   process.stdout.write(flags.json ? `${JSON.stringify(comparison)}\n` : comparisonText(comparison));
   const { verdict } = comparison;
   if (verdict === "findings" || verdict === "different") process.exitCode = exitFindings;
@@ -135,7 +144,7 @@ async function run(file: string, flags: KernelRunFlags): Promise<void> {
       entry: flags.entry,
       grid: flags.grid,
       block: flags.block,
-      sharedBytes: flags.shared,
+      sharedBytes: flags.shared ?? 0,
       defines: flags.define,
       args: flags.arg,
       device: flags.device,
