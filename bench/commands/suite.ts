@@ -83,7 +83,10 @@ async function run(flags: Flags): Promise<number> {
     return 0;
   }
   const progress = showProgress(keys.length);
-  const command = ["npm run bench --", ...process.argv.slice(2)].join(" ");
+  const words = process.argv
+    .slice(2)
+    .map((word) => (/^[\w./:,+-]+$/.test(word) ? word : `'${word}'`));
+  const command = ["npm run bench --", ...words].join(" ");
   const results = await runSuite(plans, { threads, command }, progress);
   progress.end();
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(results, null, 1)}\n`);

@@ -53,8 +53,8 @@ export class CaseCheck {
     for (const row of parts) {
       for (const [name, wanted] of Object.entries(await this.#reference({ ...extent, row }))) {
         const difference = largestDifference(name, actual[name], wanted);
-        // Not a number is worse than any number.
-        if (!(difference.error <= worst.error)) worst = difference;
+        // Not a number is worse than any number, and stays the worst.
+        if (!Number.isNaN(worst.error) && !(difference.error <= worst.error)) worst = difference;
       }
     }
     const { activations } = this.#target;

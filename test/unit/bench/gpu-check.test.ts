@@ -71,6 +71,16 @@ describe("the GPU check", () => {
     expect(resultsOf(out).parts.golden.status).toBe("no time");
   });
 
+  it("leaves the benchmark suite's results beside its own", { timeout: 60_000 }, () => {
+    const out = join(folder, "suite.json");
+    const { status, stdout } = gpuCheck("--only", "bench", "--out", out);
+    expect(status, stdout).toBe(0);
+    expect(resultsOf(out).parts.bench).toMatchObject({ status: "passed", failed: [], passed: 3 });
+    const suite = resultsOf(join(folder, "suite-bench.json"));
+    expect(suite.format).toBe("hydrant bench 1");
+    expect(suite.entries).toHaveLength(3);
+  });
+
   it("names a part there is not", () => {
     const { status, stderr } = gpuCheck("--only", "gpu");
     expect(status).not.toBe(0);
