@@ -1,7 +1,7 @@
-import type { InspectedTree } from "../inspection/inspection.ts";
 import type { RecordedGeneration, RecordedStep } from "../inspection/recorded-generation.ts";
 import type { TreePolicy } from "../speculation/tree-policy.ts";
 import type { TreeTopology } from "../speculation/tree.ts";
+import { inspectedTree } from "./inspected-tree.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { packageVersion } from "../util/package-version.ts";
 import type { FinishReason, GenerationStats } from "./generation-stats.ts";
@@ -101,11 +101,6 @@ export class GenerationRecorder {
     const named = [...ids].filter((id) => id < tokenizer.vocabSize).sort((a, b) => a - b);
     return Object.fromEntries(named.map((id) => [String(id), tokenText(tokenizer, id)]));
   }
-}
-
-/** A tree as the page shows it. */
-export function inspectedTree({ name, parents, depths, ranks }: TreeTopology): InspectedTree {
-  return { name, parents: [...parents], depths: [...depths], ranks: [...ranks] };
 }
 
 /** A token by itself; one that is part of a character as the vocabulary writes it. */

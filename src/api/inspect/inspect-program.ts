@@ -1,4 +1,5 @@
-import type { CompiledKernel, Inspection, InspectedTree } from "../../inspection/inspection.ts";
+import type { CompiledKernel, Inspection } from "../../inspection/inspection.ts";
+import { inspectedTree } from "../inspected-tree.ts";
 import { printProgram } from "../../ir/program-print.ts";
 import type { KernelSource } from "../../ir/program.ts";
 import type { TreeTopology } from "../../speculation/tree.ts";
@@ -79,7 +80,7 @@ export async function inspectWithSpecs(options: InspectProgramOptions): Promise<
     ...(code.notCompiled === undefined ? {} : { notCompiled: code.notCompiled }),
     ...(code.noSass === undefined ? {} : { noSass: code.noSass }),
     model: modelSettings(subject),
-    ...(subject.tree === undefined ? {} : { tree: describeTree(subject.tree) }),
+    ...(subject.tree === undefined ? {} : { tree: inspectedTree(subject.tree) }),
     ...described,
     ...(measured === undefined ? {} : { measured: measured.source }),
   };
@@ -171,7 +172,3 @@ function titleOf(options: InspectProgramOptions, { drafter, tree, gpu, dims }: S
 
 const stepOver = (tree: TreeTopology): string =>
   tree.size === 1 ? "plain step" : `step over ${tree.name}`;
-
-function describeTree({ name, parents, depths, ranks }: TreeTopology): InspectedTree {
-  return { name, parents: [...parents], depths: [...depths], ranks: [...ranks] };
-}

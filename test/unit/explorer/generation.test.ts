@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { inspectedTree } from "../../../src/api/record-generation.ts";
+import { inspectedTree } from "../../../src/api/inspected-tree.ts";
 import { paragraphsOf, shownTokens } from "../../../src/explorer/generation/paragraphs.ts";
 import { generationStatistics, stepEnd } from "../../../src/explorer/generation/statistics.ts";
 import {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { childrenOf, treeLayout } from "../../../src/explorer/tree/tree-layout.ts";
 import { neighbour, pathTo, ranksTo, treeShape } from "../../../src/explorer/tree/tree-shape.ts";
-import { inspectedTree } from "../../../src/api/record-generation.ts";
+import { inspectedTree } from "../../../src/api/inspected-tree.ts";
 import { namedTree } from "../../../src/speculation/named-trees.ts";
 
 /** Parents before children, as in a draft tree, where a depth is one run of nodes. */
