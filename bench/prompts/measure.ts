@@ -41,6 +41,8 @@ export async function measurePrompts(
   plan: PromptsPlan,
   progress: Progress,
 ): Promise<PromptsResults> {
+  // A name that is wrong is found before minutes of measuring.
+  for (const heads of plan.heads) await resolveModelPath(heads, "heads");
   const methods: MethodResults[] = [];
   const plain: (readonly TurnRun[])[] = [];
   let held: Conversations | undefined;
