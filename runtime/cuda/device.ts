@@ -16,6 +16,8 @@ export interface CudaDeviceOptions {
   readonly activations: Target["activations"];
   /** By default the best of this machine that the driver can load code of. */
   readonly nvrtc?: Nvrtc | undefined;
+  /** As in `CudaOptions`. */
+  readonly overlapLaunches?: boolean | undefined;
 }
 
 /** Tensor cores take bf16 and copies run asynchronously from this compute capability on. */
@@ -31,6 +33,8 @@ export class CudaDevice {
   /** For people: `cuda:0`, `emulator`. */
   readonly name: string;
   readonly target: Target;
+  /** Whether a launch may begin beside the one before it. */
+  readonly overlapsLaunches: boolean;
   readonly #device: Device;
   readonly #context: Context;
   readonly #isOwnDriver: boolean;
@@ -58,7 +62,7 @@ export class CudaDevice {
   private constructor(
     driver: CudaDriver,
     isOwnDriver: boolean,
-    { ordinal = 0, activations, nvrtc }: CudaDeviceOptions,
+    { ordinal = 0, activations, nvrtc, overlapLaunches = true }: CudaDeviceOptions,
   ) {
     this.driver = driver;
     this.#isOwnDriver = isOwnDriver;
@@ -86,6 +90,7 @@ export class CudaDevice {
       multiprocessors: driver.deviceAttribute(this.#device, "multiprocessorCount"),
       activations,
     };
+    this.overlapsLaunches = overlapLaunches && capability >= 90;
     this.#context = driver.primaryContextRetain(this.#device);
     try {
       driver.contextSetCurrent(this.#context);

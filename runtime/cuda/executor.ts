@@ -24,6 +24,11 @@ export interface CudaOptions {
   readonly nvrtc?: Nvrtc | undefined;
   readonly emulator?: EmulatorOptions | undefined;
   readonly upload?: UploadSettings | undefined;
+  /**
+   * Programmatic dependent launch: a kernel's blocks begin, and fetch weights, before the kernel
+   * ahead has ended. True by default, from compute capability 9.0 on; false is for comparisons.
+   */
+  readonly overlapLaunches?: boolean | undefined;
 }
 
 /** Bytes an executor takes, by what for. All on the device but `ring`. */

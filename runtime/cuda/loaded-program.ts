@@ -142,6 +142,31 @@ export class LoadedProgram {
     }
   }
 
+  /** One run as `run` makes it. @returns its milliseconds by the device's clock. */
+  async time(inputs: Tensors): Promise<number> {
+    const { device, ring, stream, enter } = this.#home;
+    const { driver } = device;
+    const bound = this.#bound;
+    invariant(bound !== undefined, "a program is prepared before it runs");
+    this.#writeInputs(inputs);
+    const slot = this.#publishes ? ring.claim(this.program.ring.slotBytes) : undefined;
+    const endHold = holdStream(driver, stream);
+    const [begin, end] = [0, 1].map(() => driver.eventCreate({ timing: true }));
+    invariant(begin !== undefined && end !== undefined, "two events were made");
+    try {
+      driver.eventRecord(begin, stream);
+      if (bound.exec !== undefined) driver.graphLaunch(bound.exec, stream);
+      else this.#queue(bound.launches);
+      driver.eventRecord(end, stream);
+      await completion(driver, stream, enter, () => driver.streamQuery(stream));
+      if (slot !== undefined) ring.take(slot, this.program.ring.fields);
+      return driver.eventElapsed(begin, end);
+    } finally {
+      for (const event of [begin, end]) device.release(() => driver.eventDestroy(event));
+      device.release(endHold);
+    }
+  }
+
   dispose(): void {
     this.#isDisposed = true;
     this.#unbind();
@@ -184,7 +209,7 @@ export class LoadedProgram {
         sharedBytes: kernel.sharedBytes,
         args: packArgs(launch.args.map((arg) => this.#argument(arg))),
         // Starts beside the launch before it; the first has a copy of inputs before it, or another run.
-        programmatic: device.target.capability >= 90 && index > 0,
+        programmatic: device.overlapsLaunches && index > 0,
       };
     });
     const exec = this.#isCaptured ? this.#capture(launches) : undefined;

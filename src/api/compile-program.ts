@@ -19,6 +19,8 @@ export interface CudaDevice {
   readonly ordinal: number;
   readonly activations: Target["activations"];
   readonly emulator?: EmulatorOptions;
+  /** As in `CudaOptions`. */
+  readonly overlapLaunches?: boolean;
 }
 
 /** @throws HydrantError when the driver, the device or NVRTC cannot be used. */
