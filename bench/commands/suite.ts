@@ -1,5 +1,5 @@
-import { writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import type { Command } from "commander";
 import { HydrantError } from "../../src/index.ts";
 import { readResultFile } from "../report/result-file.ts";
@@ -82,6 +82,8 @@ async function run(flags: Flags): Promise<number> {
     for (const { id } of keys) console.log(id);
     return 0;
   }
+  // Not after minutes of measuring: a folder that cannot be made.
+  if (flags.json !== undefined) mkdirSync(dirname(flags.json), { recursive: true });
   const progress = showProgress(keys.length);
   const words = process.argv
     .slice(2)

@@ -10,7 +10,7 @@ import type { FloatDType } from "../../src/ir/dtype.ts";
 import type { Target } from "../../src/ir/program.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import { CountingDriver } from "./emulator-counters.ts";
-import { copyBandwidth } from "./copy-bandwidth.ts";
+import { copyBandwidth } from "../ceilings/memory.ts";
 import type { BenchDevice } from "./results.ts";
 
 export type DeviceKind = "cpu" | "emulator" | "cuda";

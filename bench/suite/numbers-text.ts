@@ -11,6 +11,7 @@ export function shortNumber(value: number): string {
 /** Units large enough that the number has few digits. */
 export function scaled(value: number, unit: string): string {
   if (unit === "ratio") return `${(100 * value).toFixed(0)} %`;
+  if (unit === "tokens/step") return value.toFixed(2);
   if (unit === "bytes" || unit === "count" || unit === "sectors") return scaledCount(value);
   return shortNumber(value);
 }

@@ -21,6 +21,8 @@ export function showProgress(total: number): SuiteProgress & { readonly end: () 
   const bar = new SingleBar({
     format: "{bar} {value}/{total}  {duration_formatted}  {what}",
     barsize: 24,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
     hideCursor: true,
     clearOnComplete: true,
     stopOnComplete: true,
