@@ -5,6 +5,7 @@ import type {
   KernelSource,
   Launch,
   Traffic,
+  Tunable,
 } from "../src/ir/program.ts";
 
 /** A kernel and one launch of it. */
@@ -66,6 +67,7 @@ export interface EntryText {
   readonly grid: readonly [x: number, y: number, z: number];
   readonly label: string;
   readonly traffic: Traffic;
+  readonly tunable?: Tunable | undefined;
 }
 
 /**
@@ -180,6 +182,7 @@ export class KernelEntry {
         args: this.#args,
         label: text.label,
         traffic: text.traffic,
+        ...(text.tunable === undefined ? {} : { tunable: text.tunable }),
       },
     };
   }

@@ -91,6 +91,7 @@ export function inputParts(inputs: number): number {
   return chunks >= 16 ? 4 : chunks >= 8 ? 2 : 1;
 }
 
+/** How a layer is cut without measurements: what is likely the fastest. */
 export function configure(shape: LinearShape, rows: number, target: Target): LinearConfig {
   return usesTensorCores(shape)
     ? configureTensorCores(shape, rows, target)
@@ -98,29 +99,51 @@ export function configure(shape: LinearShape, rows: number, target: Target): Lin
 }
 
 function configureTensorCores(shape: LinearShape, rows: number, target: Target): LinearConfig {
-  const wanted = rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128;
-  const limit = sharedPerMultiprocessor(target.capability) - reservedBytes;
-  for (let rowTile = wanted; ; rowTile /= 2) {
-    const config = tensorCoreConfig(shape, rows, rowTile, target);
-    // Registers of 128 rows are enough for eight warps.
-    const fits = config.sharedBytes <= limit && config.threads <= (rowTile > 64 ? 256 : 512);
-    if (fits || rowTile === 8) return config;
+  for (let rowTile = widestRowTile(rows); ; rowTile /= 2) {
+    const config = cutConfig(shape, rows, target, usualCut(shape, rows, rowTile, target));
+    if (fitsBlock(config, target) || rowTile === 8) return config;
   }
 }
 
-function tensorCoreConfig(
-  shape: LinearShape,
-  rows: number,
-  rowTile: number,
-  target: Target,
-): LinearConfig {
+/** Rows of a tile that holds all rows, or of the largest tile there is. */
+export function widestRowTile(rows: number): number {
+  return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128;
+}
+
+/** Registers of 128 rows are enough for eight warps. */
+export function fitsBlock(
+  { sharedBytes, threads, rowTile }: LinearConfig,
+  { capability }: Target,
+): boolean {
+  const limit = sharedPerMultiprocessor(capability) - reservedBytes;
+  return sharedBytes <= limit && threads <= (rowTile > 64 ? 256 : 512);
+}
+
+/** What there is to choose in cutting a layer on tensor cores; the rest follows. */
+export interface LinearCut {
+  readonly rowTile: number;
+  readonly blockTiles: number;
+  /** Who sums the parts: a block all of them, groups of its warps one each, or blocks one each. */
+  readonly parts: "block" | "warps" | "blocks";
+  /** Blocks with a part each add up in a cluster's shared memory, otherwise through memory. */
+  readonly cluster: boolean;
+  readonly bulk: boolean;
+  /** Tiles of 16 outputs that a warp multiplies, where they can be shared so. */
+  readonly warpTiles: number;
+  /** Undefined: as many as there is work for and registers and shared memory allow. */
+  readonly resident?: number | undefined;
+  /** Undefined: as many as there is room for. */
+  readonly stages?: number | undefined;
+}
+
+function usualCut(shape: LinearShape, rows: number, rowTile: number, target: Target): LinearCut {
   const outputs = tileOutputs(shape);
   const tiles = tileCount(shape);
-  const beside = isMerged(shape) ? 1 : shape.weights.length;
+  const beside = weightsBeside(shape);
   const parts = inputParts(shape.inputs);
   const rowTiles = rowTileBucket(rows, rowTile);
-  const wide = cutWide(beside, outputs, rowTile, Math.min(tiles, widestBlock(shape, outputs)));
-  const wideBlocks = Math.ceil(tiles / wide.blockTiles) * rowTiles;
+  const blockTiles = Math.min(tiles, widestBlock(shape));
+  const wideBlocks = Math.ceil(tiles / blockTiles) * rowTiles;
   // Wide blocks sum all parts themselves where nearly all multiprocessors get one. Otherwise
   // few rows take narrow blocks, whose groups of warps take a part each and meet in shared memory,
   // if that makes enough of them; if not, each part is a block's and the last one adds them up.
@@ -130,13 +153,34 @@ function tensorCoreConfig(
     rowTile <= 16 &&
     ((beside * outputs) / 16) * parts <= 16 &&
     tiles >= Math.min(0.8 * target.multiprocessors, wideBlocks * parts);
-  const cut = narrow ? cutNarrow(beside, outputs, parts) : wide;
-  const split = walks || narrow ? 1 : parts;
-  const blocks = narrow ? tiles * rowTiles : wideBlocks * split;
-  const threads = 32 * cut.warpsOutputs * cut.warpsRows * cut.warpsK;
-  const blockM = (beside * outputs * cut.blockTiles) / 16;
-  const stageBytes = cut.warpsK * (blockM * 4 * 512 + rowTile * rowBytes);
-  const cluster = split > 1 && target.capability >= 90;
+  return {
+    rowTile,
+    blockTiles: narrow ? 1 : blockTiles,
+    parts: walks ? "block" : narrow ? "warps" : "blocks",
+    cluster: target.capability >= 90,
+    bulk: true,
+    warpTiles: 2,
+  };
+}
+
+/** The configuration a cut leads to. `cluster` and `bulk` are used where they are possible. */
+export function cutConfig(
+  shape: LinearShape,
+  rows: number,
+  target: Target,
+  cut: LinearCut,
+): LinearConfig {
+  const { rowTile, blockTiles } = cut;
+  const outputs = tileOutputs(shape);
+  const beside = weightsBeside(shape);
+  const parts = inputParts(shape.inputs);
+  const split = cut.parts === "blocks" ? parts : 1;
+  const warps = shareWarps(cut, (beside * outputs * blockTiles) / 16, parts);
+  const blocks = Math.ceil(tileCount(shape) / blockTiles) * rowTileBucket(rows, rowTile) * split;
+  const threads = 32 * warps.warpsOutputs * warps.warpsRows * warps.warpsK;
+  const blockM = (beside * outputs * blockTiles) / 16;
+  const stageBytes = warps.warpsK * (blockM * 4 * 512 + rowTile * rowBytes);
+  const cluster = cut.cluster && split > 1 && target.capability >= 90;
   // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on. A ring of two
   // stages would stand still while one is multiplied: fewer blocks are better than that.
   const most = rowTile > 64 ? 1 : rowTile > 32 || threads > 160 ? 2 : 3;
@@ -146,24 +190,30 @@ function tensorCoreConfig(
     );
   // Clusters find places more easily where a multiprocessor holds more than one block.
   const needed = Math.max(cluster ? 2 : 1, Math.ceil(blocks / target.multiprocessors));
-  let resident = Math.min(needed, most);
+  let resident = cut.resident ?? Math.min(needed, most);
   while (resident > 1 && room(resident) < 3) resident--;
-  const chunks = Math.ceil(shape.inputs / chunkInputs / (cut.warpsK * split));
-  const stages = Math.max(2, Math.min(maxStages, room(resident), chunks + 1));
-  const tileBytes = 4 * cut.warpsK * beside * rowTile * (outputs + 4) * cut.blockTiles;
+  const chunks = Math.ceil(shape.inputs / chunkInputs / (warps.warpsK * split));
+  const stages = Math.max(2, Math.min(cut.stages ?? maxStages, room(resident), chunks + 1));
+  const tileBytes = 4 * warps.warpsK * beside * rowTile * (outputs + 4) * blockTiles;
   return {
-    ...cut,
+    ...warps,
     tileOutputs: outputs,
+    blockTiles,
     rowTile,
     parts,
     split,
     cluster,
     stages,
-    bulk: canCopyInBulk(shape, outputs * cut.blockTiles, target),
+    bulk: cut.bulk && canCopyInBulk(shape, outputs * blockTiles, target),
     threads,
     resident,
     sharedBytes: Math.max(stages * stageBytes, tileBytes),
   };
+}
+
+/** Weights whose outputs lie side by side in a tile. */
+export function weightsBeside(shape: LinearShape): number {
+  return isMerged(shape) ? 1 : shape.weights.length;
 }
 
 /** Bulk copies cannot fill with zeros: every block has all its outputs, every chunk all its inputs. */
@@ -180,29 +230,23 @@ function canCopyInBulk(
   );
 }
 
-interface Cut {
-  readonly blockTiles: number;
-  readonly warpsOutputs: number;
-  readonly warpsRows: number;
-  readonly warpsK: number;
-}
-
-/** Eight warps: as many groups as there are parts, the rest along the outputs. */
-function cutNarrow(beside: number, outputs: number, parts: number): Cut {
-  const warpsOutputs = largestDivisor((beside * outputs) / 16, Math.max(1, 8 / parts));
-  return { blockTiles: 1, warpsOutputs, warpsRows: 1, warpsK: parts };
-}
-
 /**
  * Activations are read once per block, so blocks are wide; a warp multiplies two tiles of 16 outputs
  * with up to 64 rows, which keeps the traffic in shared memory below that of the tensor cores and
- * its accumulators in 64 registers.
+ * its accumulators in 64 registers. Groups with a part each share eight warps.
+ * @param blockM tiles of 16 outputs of a block.
  */
-function cutWide(beside: number, outputs: number, rowTile: number, blockTiles: number): Cut {
-  const blockM = (beside * outputs * blockTiles) / 16;
-  const each = blockM % 2 === 0 ? 2 : 1;
+function shareWarps(
+  { parts: shares, rowTile, warpTiles }: LinearCut,
+  blockM: number,
+  parts: number,
+): Pick<LinearConfig, "warpsOutputs" | "warpsRows" | "warpsK"> {
+  if (shares === "warps") {
+    const warpsOutputs = largestDivisor(blockM, Math.max(1, 8 / parts));
+    return { warpsOutputs, warpsRows: 1, warpsK: parts };
+  }
+  const each = blockM % warpTiles === 0 ? warpTiles : 1;
   return {
-    blockTiles,
     warpsOutputs: largestDivisor(blockM, Math.max(1, Math.min(8, blockM / each))),
     warpsRows: rowTile > 64 ? 2 : 1,
     warpsK: 1,
@@ -210,13 +254,13 @@ function cutWide(beside: number, outputs: number, rowTile: number, blockTiles: n
 }
 
 /** Tiles of 128 outputs, all weights counted. Merged weights end within a block's tiles: one only. */
-function widestBlock(shape: LinearShape, outputs: number): number {
+export function widestBlock(shape: LinearShape): number {
   if (isMerged(shape)) return 1;
-  return Math.max(1, Math.floor(128 / (outputs * shape.weights.length)));
+  return Math.max(1, Math.floor(128 / (tileOutputs(shape) * shape.weights.length)));
 }
 
 /** Row tiles, rounded to a power of two up to eight: kernels differ between few row counts. */
-function rowTileBucket(rows: number, rowTile: number): number {
+export function rowTileBucket(rows: number, rowTile: number): number {
   const tiles = Math.ceil(rows / rowTile);
   return tiles >= 8 ? 8 : tiles >= 4 ? 4 : tiles;
 }
@@ -229,7 +273,7 @@ function largestDivisor(value: number, limit: number): number {
 }
 
 /** Bytes of shared memory of a multiprocessor (CUDA programming guide, compute capabilities). */
-function sharedPerMultiprocessor(capability: number): number {
+export function sharedPerMultiprocessor(capability: number): number {
   if (capability === 80 || capability === 87) return 164 * 1024;
   if (capability >= 90 && capability < 120) return 228 * 1024;
   return 100 * 1024;

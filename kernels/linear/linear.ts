@@ -2,8 +2,8 @@ import { byteSize } from "../../src/ir/dtype.ts";
 import type { Target } from "../../src/ir/program.ts";
 import { weightBytes } from "../../src/ir/weight-layout.ts";
 import { type Allocator, cudaTypes, floatLiteral, type KernelCall, KernelEntry } from "../entry.ts";
+import { chooseConfig, tunableLinear } from "./candidates.ts";
 import {
-  configure,
   headTile,
   isMerged,
   type LinearConfig,
@@ -35,7 +35,7 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
   const { x, inputs, rows, weights, rowScale } = op;
   const type = check(op);
   const tensorCores = usesTensorCores(op);
-  const config = configure(op, rows, target);
+  const config = chooseConfig(op, rows, target);
   const tiles = tileCount(op);
   const gridTiles = Math.ceil(tiles / config.blockTiles);
   const rowTiles = Math.ceil(rows / config.rowTile);
@@ -97,6 +97,7 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
         writtenBytes: epilogue.writtenBytes,
         flops: 2 * rows * totalOutputs * inputs,
       },
+      tunable: tunableLinear(op, rows, target),
     }),
   ];
 }

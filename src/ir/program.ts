@@ -83,6 +83,23 @@ export interface Launch {
   readonly traffic: Traffic;
   /** Index of the fused graph's group it computes; absent for the launch that ends a run. */
   readonly group?: number | undefined;
+  /** Of a kernel that can be configured in several ways with the same results. */
+  readonly tunable?: Tunable | undefined;
+}
+
+/** Configurations of a kernel that compute the same bits. */
+export interface Tunable {
+  /** What it is called in `Tuning.choices`. */
+  readonly key: string;
+  readonly chosen: string;
+  /** The first is the one taken without a tuning. */
+  readonly candidates: readonly string[];
+}
+
+/** Which configurations a device runs fastest. Never changes a result. */
+export interface Tuning {
+  /** By `Tunable.key` one of its candidates; any other text stands for the first. */
+  readonly choices: Readonly<Record<string, string>>;
 }
 
 /** An output of the graph, at a byte offset from the start of a ring slot. */
@@ -110,8 +127,13 @@ export interface Program {
   readonly ring: { readonly slotBytes: number; readonly fields: readonly RingField[] };
 }
 
-/** Slots of the ring, and bytes of one: fixed per session so that all its programs share the ring. */
-export const ringSlots = 4;
+/**
+ * Slots of a ring whose slots have this size: as many as a loop of runs may fill without the host,
+ * few where outputs are large. Programs with slots of several sizes share one memory by turns.
+ */
+export function ringSlots(slotBytes: number): number {
+  return Math.max(4, Math.min(64, Math.floor(2 ** 17 / slotBytes)));
+}
 
 /** What code is generated for. */
 export interface Target {
@@ -126,6 +148,7 @@ export interface Target {
    * through tensor cores. `f32`: activations and caches stay f32, products on CUDA cores.
    */
   readonly activations: "stored" | "f32";
+  readonly tuning?: Tuning | undefined;
 }
 
 /** A kernel that turns rows of a weight as files have them into the packed layout. */
@@ -153,6 +176,12 @@ export interface FillCall {
 export interface ProgramCompiler {
   compile(graph: Graph, dims: DimBindings, target: Target): Program;
   pack(dtype: FloatDType, outputs: number, inputs: number): PackKernel;
+  /**
+   * What ends a run when runs repeat on the device, in one block. Arguments: u64 handle of the
+   * graph's condition, pointers to the loop's block and signals (loop-block.ts) and to the states
+   * `length` i32[1] and `history` i32[capacity].
+   */
+  loop?(): KernelSource;
   /** `elements` elements of a synthetic weight from the row-major index `first` on. */
   fill?(dtype: FloatDType, values: SyntheticValues, first: number, elements: number): FillCall;
 }
