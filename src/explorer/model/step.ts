@@ -63,3 +63,9 @@ export function familyWork(program: ProgramOutline): readonly (Work & { family: 
 /** Modelled or measured microseconds; what was not measured counts as modelled. */
 export const timeOf = (launch: InspectedLaunch, measured: boolean): number =>
   (measured ? launch.measured : undefined) ?? launch.modelled;
+
+/** The program with measured times in place of modelled ones, as far as there are any. */
+export const withMeasured = (program: ProgramOutline): ProgramOutline => ({
+  ...program,
+  launches: program.launches.map((launch) => ({ ...launch, modelled: timeOf(launch, true) })),
+});

@@ -60,7 +60,7 @@ export function kernelStats(
       {
         name: "Occupancy",
         value: formatPercent(occupancy.fraction),
-        note: `${occupancy.blocksPerMultiprocessor} blocks, by ${occupancy.limitedBy}`,
+        note: `${occupancy.blocksPerMultiprocessor} ${occupancy.blocksPerMultiprocessor === 1 ? "block" : "blocks"}, by ${occupancy.limitedBy}`,
       },
     );
   } else {

@@ -7,16 +7,20 @@ import { formatMicroseconds, formatPercent } from "../../common/format.ts";
 import { KernelLink } from "../../common/KernelLink.tsx";
 import { Panel } from "../../common/Panel.tsx";
 import { useProgram } from "../../data/page-context.ts";
-import { kernelWork } from "../../model/step.ts";
+import { kernelWork, withMeasured } from "../../model/step.ts";
 import classes from "./overview.module.css";
 
 const count = 9;
 
 /** The kernels that take most of a step. */
-export function BiggestKernels() {
+export function BiggestKernels({ measured }: { readonly measured: boolean }) {
   const program = useProgram();
   const palette = usePalette();
-  const kernels = useMemo(() => kernelWork(program).toSorted((a, b) => b.time - a.time), [program]);
+  const kernels = useMemo(
+    () =>
+      kernelWork(measured ? withMeasured(program) : program).toSorted((a, b) => b.time - a.time),
+    [program, measured],
+  );
   const total = kernels.reduce((sum, { time }) => sum + time, 0);
   const most = kernels[0]?.time ?? 1;
   return (

@@ -34,7 +34,8 @@ export function OverviewView() {
   const { launches, kernels, gpu, nvrtc, tree, nodes, memory } = program;
   const work = useMemo(() => workOf(launches), [launches]);
   const total = memory.weights + memory.caches + memory.other + memory.arena + memory.ring;
-  const bound = work.bytes / gpu.bandwidth / (work.time * 1e-6);
+  const seconds = (work.measured ?? work.time) * 1e-6;
+  const bound = work.bytes / gpu.bandwidth / seconds;
   return (
     <Stack gap="md">
       {program.notCompiled !== undefined && (
@@ -99,7 +100,7 @@ export function OverviewView() {
             {
               name: "Work",
               value: formatFlops(work.flops),
-              note: `${formatPercent(work.flops / gpu.matrixRate / (work.time * 1e-6))} of the peak`,
+              note: `${formatPercent(work.flops / gpu.matrixRate / seconds)} of the peak`,
             },
             {
               name: "Memory bound",
@@ -122,11 +123,11 @@ export function OverviewView() {
       </Panel>
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md">
         <Stack gap="md">
-          <PhasesPanel />
+          <PhasesPanel measured={work.measured !== undefined} />
           <MemoryPanel linked />
         </Stack>
         <Stack gap="md">
-          <BiggestKernels />
+          <BiggestKernels measured={work.measured !== undefined} />
           <Panel title="Model">
             <dl className={classes.settings}>
               {program.model.map(({ name, value }) => (

@@ -7,15 +7,22 @@ import { formatBytes, formatMicroseconds, formatPercent } from "../../common/for
 import { Panel } from "../../common/Panel.tsx";
 import { useProgram } from "../../data/page-context.ts";
 import { phaseMeanings, phaseWork } from "../../model/phases.ts";
+import { withMeasured } from "../../model/step.ts";
 
 /** How a step's time divides into drafting, verifying and the rest. */
-export function PhasesPanel() {
+export function PhasesPanel({ measured }: { readonly measured: boolean }) {
   const program = useProgram();
   const palette = usePalette();
-  const parts = useMemo(() => phaseWork(program), [program]);
+  const parts = useMemo(
+    () => phaseWork(measured ? withMeasured(program) : program),
+    [program, measured],
+  );
   const total = parts.reduce((sum, { time }) => sum + time, 0);
   return (
-    <Panel title="Where the step's time goes" note={`${formatMicroseconds(total)} modelled`}>
+    <Panel
+      title="Where the step's time goes"
+      note={`${formatMicroseconds(total)} ${measured ? "measured" : "modelled"}`}
+    >
       <StackedBar
         label="Time by phase"
         parts={parts.map(({ phase, time }) => ({

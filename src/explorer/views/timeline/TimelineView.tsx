@@ -11,7 +11,7 @@ import { Family, KernelLink } from "../../common/KernelLink.tsx";
 import { Panel, ViewHead } from "../../common/Panel.tsx";
 import { type Column, SortableTable } from "../../common/SortableTable.tsx";
 import { useProgram } from "../../data/page-context.ts";
-import { bytesOf, familyWork } from "../../model/step.ts";
+import { bytesOf, familyWork, withMeasured } from "../../model/step.ts";
 import { timelineOf } from "../../model/timeline.ts";
 import { PhasesPanel } from "../overview/PhasesPanel.tsx";
 import { timelineOption } from "./timeline-option.ts";
@@ -63,18 +63,21 @@ export function TimelineView() {
         />
       </Panel>
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md">
-        <FamiliesPanel />
-        <PhasesPanel />
+        <FamiliesPanel measured={measured} />
+        <PhasesPanel measured={measured} />
       </SimpleGrid>
       <LaunchesPanel />
     </Stack>
   );
 }
 
-function FamiliesPanel() {
+function FamiliesPanel({ measured }: { readonly measured: boolean }) {
   const program = useProgram();
   const palette = usePalette();
-  const families = useMemo(() => familyWork(program), [program]);
+  const families = useMemo(
+    () => familyWork(measured ? withMeasured(program) : program),
+    [program, measured],
+  );
   const total = families.reduce((sum, { time }) => sum + time, 0);
   return (
     <Panel title="By family">
