@@ -35,6 +35,8 @@ export interface CompareKernelOptions {
   readonly shape?: Partial<LaunchShape> | undefined;
   /** On the emulator: runs no more than about this many blocks, for counters alone. */
   readonly blocks?: number | undefined;
+  /** Told what is being done, when that may take seconds. */
+  readonly onStage?: ((stage: string) => void) | undefined;
 }
 
 /** What is known of one of the two kernels. */
@@ -145,17 +147,21 @@ async function onEmulator(
   launch: LaunchSpec,
   whole: Shapes,
   values: () => ReadonlyMap<number, Content>,
-  { seed = 0, blocks }: CompareKernelOptions,
+  { seed = 0, blocks, onStage }: CompareKernelOptions,
 ): Promise<Run> {
   const { spec } = folder;
   const part = (shape: LaunchShape): LaunchShape =>
     blocks === undefined ? shape : { ...shape, grid: firstBlocks(spec, shape.grid, blocks) };
   const shapes = { edited: part(whole.edited), reference: part(whole.reference) };
+  onStage?.("compiling");
   const images = compileFolder(openNvrtc(), folder, shapes);
+  onStage?.("making operands");
   const content = values();
+  onStage?.("running reference.cu");
   const reference = await runEmulated(spec, launch, images.reference, content, seed);
   // One text does one thing: the emulator is deterministic.
   const isSame = folder.edited === folder.reference && sameShape(shapes.edited, shapes.reference);
+  if (!isSame) onStage?.("running kernel.cu");
   const edited = isSame ? reference : await runEmulated(spec, launch, images.edited, content, seed);
   const isWhole =
     sameShape(shapes.edited, whole.edited) && sameShape(shapes.reference, whole.reference);
@@ -188,7 +194,7 @@ async function onGpu(
   launch: LaunchSpec,
   shapes: Shapes,
   values: () => ReadonlyMap<number, Content>,
-  { rounds = 20, blocks }: CompareKernelOptions,
+  { rounds = 20, blocks, onStage }: CompareKernelOptions,
 ): Promise<Run> {
   if (blocks !== undefined) {
     throw new HydrantError("kernel/blocks", "On a GPU all blocks run.", {
@@ -197,6 +203,7 @@ async function onGpu(
     });
   }
   const { spec } = folder;
+  onStage?.("compiling and measuring");
   const run = await runOnGpu(folder, launch, shapes, values(), rounds);
   return {
     device: run.device,

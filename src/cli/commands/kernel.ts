@@ -120,10 +120,22 @@ async function compare(folder: string, flags: CompareFlags): Promise<void> {
     ...(block === undefined ? {} : { threads: block.x * block.y * block.z }),
     ...(shared === undefined ? {} : { dynamicSharedBytes: shared }),
   };
-  const comparison = await explained(compareKernel({ ...rest, shape, folder }));
+  const line = statusLine();
+  const comparison = await explained(
+    compareKernel({ ...rest, shape, folder, onStage: line.show }).finally(line.clear),
+  );
   process.stdout.write(flags.json ? `${JSON.stringify(comparison)}\n` : comparisonText(comparison));
   const { verdict } = comparison;
   if (verdict === "findings" || verdict === "different") process.exitCode = exitFindings;
+}
+
+/** One line on a terminal that says what takes so long; nothing elsewhere. */
+function statusLine(): { show(text: string): void; clear(): void } {
+  const { stderr } = process;
+  const write = (text: string): void => {
+    if (stderr.isTTY) stderr.write(`\r\x1b[K${text}`);
+  };
+  return { show: (text) => write(`${text} ...`), clear: () => write("") };
 }
 
 /** Prints the whole story of a failed compilation; the caller prints its first line. */
