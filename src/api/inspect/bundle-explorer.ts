@@ -49,7 +49,9 @@ async function licencesOf(paths: readonly string[]): Promise<string> {
   );
   const names = new Map<string, string[]>();
   for (const [folder, name] of [...folders].sort(([, a], [, b]) => (a < b ? -1 : 1))) {
-    const files = (await readdir(folder)).filter((own) => /^(licen[cs]e|notice)([.-]|$)/i.test(own));
+    const files = (await readdir(folder)).filter((own) =>
+      /^(licen[cs]e|notice)([.-]|$)/i.test(own),
+    );
     const texts = await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")));
     const text =
       texts.map((own) => own.trim().replaceAll("*/", "* /")).join("\n\n") ||
