@@ -49,11 +49,11 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/demo.ts"),
   },
   {
-    name: "bandwidth",
-    about: "copy and read bandwidth of device memory",
+    name: "ceilings",
+    about: "what copies, reads and large matrix products reach",
     limit: 20,
     needsGpu: true,
-    load: () => import("./parts/bandwidth.ts"),
+    load: () => import("./parts/ceilings.ts"),
   },
   {
     name: "demo-steps",
