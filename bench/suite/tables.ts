@@ -98,6 +98,8 @@ function heading(name: string, figure: Figure | undefined): string {
       return name;
     case "ratio":
       return `% ${name}`;
+    case "ms":
+      return name === "time" ? "ms" : `${name}, ms`;
     default:
       return figure.unit;
   }

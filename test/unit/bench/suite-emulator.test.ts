@@ -109,5 +109,6 @@ describe.skipIf(!here)(`the path of a GPU, on the emulator${here ? "" : ` (${NO_
     expect(families).toContain("time: linear");
     expect(families).toContain("time: attention");
     expect(entry?.figures.time?.unit).toBe("ms");
+    expect(entry?.figures["device time"]?.median).toBeGreaterThan(0);
   });
 });
