@@ -19,6 +19,7 @@ export function whiskers(
   return {
     type: "custom",
     silent: true,
+    clip: true,
     // For the legend: what is drawn has its colour below.
     itemStyle: { color: colour },
     ...(name === undefined ? {} : { name }),

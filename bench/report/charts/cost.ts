@@ -56,7 +56,9 @@ export function costChart(lines: readonly CostLine[], texts: CostTexts): Chart[]
         const colour = coloursOf(names, palette);
         const axis = valueAxis(
           palette,
-          lines.flatMap(({ points }) => points.map(({ ms }) => ms.median)),
+          lines.flatMap(({ points }) =>
+            points.flatMap(({ ms }) => (few ? [ms.min, ms.median, ms.max] : [ms.median])),
+          ),
           6,
         );
         const ends = new Map(lines.map((line) => [line.name, endOf(line, few)]));
@@ -96,6 +98,7 @@ export function costChart(lines: readonly CostLine[], texts: CostTexts): Chart[]
                 })),
                 endLabel: {
                   show: true,
+                  distance: few ? 14 : 6,
                   formatter: ends.get(line.name) ?? "",
                   color: colour(line.name),
                   fontSize: few ? 12 : 11,

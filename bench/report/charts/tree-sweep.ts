@@ -141,7 +141,9 @@ function drawPanel(
   const sizes = [...new Set(methods.flatMap(({ sweep = [] }) => sweep.map(({ nodes }) => nodes)))]
     .filter((nodes) => nodes >= 1)
     .sort((a, b) => a - b);
-  const values = lines.flatMap(({ points }) => points.map(({ value }) => value));
+  const values = lines.flatMap(({ points }) =>
+    points.flatMap(({ value, spread }) => [value, ...(spread ? [spread.min, spread.max] : [])]),
+  );
   const axis = valueAxis(palette, level === undefined ? values : [...values, level]);
   const top = 62 + index * (panelHeight + panelGap);
   const place = { xAxisIndex: index, yAxisIndex: index };
