@@ -1,6 +1,9 @@
 import { Decoder, type StepInputs } from "../../runtime/decoder.ts";
 import type { CudaExecutor, CudaWeights } from "../../runtime/cuda/executor.ts";
-import type { LaunchTime } from "../../runtime/cuda/executable.ts";
+import type { CudaSession } from "../../runtime/cuda/session.ts";
+import { CudaExecutable, type LaunchTime } from "../../runtime/cuda/executable.ts";
+import type { CudaDriver } from "../../runtime/driver/driver.ts";
+import { openDriver } from "../../runtime/driver/open-driver.ts";
 import { createCudaExecutor, programCompiler } from "../../src/api/compile-program.ts";
 import { describeSynthetic } from "../../src/api/synthetic-model.ts";
 import { weightGraphs } from "../../src/api/weight-graphs.ts";
@@ -11,6 +14,7 @@ import type { BaseModel } from "../../src/models/llama.ts";
 import type { Drafter } from "../../src/speculation/drafter.ts";
 import { namedTree } from "../../src/speculation/named-trees.ts";
 import { rootOnly, type TreeTopology } from "../../src/speculation/tree.ts";
+import { invariant } from "../../src/util/errors.ts";
 import { syntheticWeights } from "../../src/weights/synthetic.ts";
 import { spread } from "../decode/statistics.ts";
 import type { PartContext } from "./part.ts";
@@ -46,6 +50,9 @@ const small: Extent = {
 
 interface Loaded {
   readonly part: PartContext;
+  readonly driver: CudaDriver;
+  /** Bytes free when there was a context and nothing in it. */
+  readonly freeBefore: number;
   readonly extent: Extent;
   readonly executor: CudaExecutor;
   readonly weights: CudaWeights;
@@ -54,51 +61,114 @@ interface Loaded {
 
 /**
  * A published shape with synthetic weights and Hydra++ heads: what loading, a prompt of 2048 tokens
- * and a step cost, the step plain and with trees, and how much of the time is whose.
+ * and a step cost, the step plain and with trees, how much of the time is whose, and what memory is
+ * taken beside weights and caches.
+ * @param comparesOverlap steps are measured once more with launches that wait for one another.
  */
-export async function measureShape(part: PartContext, shape: string): Promise<void> {
-  const executor = await createCudaExecutor({
-    driver: part.device === "emulator" ? "emulator" : "cuda",
-    ordinal: Number(part.device.split(":")[1] ?? 0),
-    activations: "stored",
-  });
+export async function measureShape(
+  part: PartContext,
+  shape: string,
+  { comparesOverlap = false } = {},
+): Promise<void> {
   const { base, drafter: hydra } = describeSynthetic(shape, "hydra++", (weights) => weights);
-  const begin = performance.now();
-  const weights = await executor.load(syntheticWeights(weightGraphs(base, hydra)));
-  part.note("weights made on the device, seconds", (performance.now() - begin) / 1000);
-  part.note("weights, GB", weights.byteLength / 1e9);
-  const loaded: Loaded = { part, extent: part.small ? small : full, executor, weights, base };
-  const tree = namedTree("mc_sim_7b_63");
-  await measureDecoder(loaded, "plain", noDrafter(), [{ name: "plain step", tree: rootOnly }]);
-  await measureDecoder(loaded, "hydra++", hydra, [
+  const extent = part.small ? small : full;
+  const plain: readonly TimedTree[] = [{ name: "plain step", tree: rootOnly }];
+  const trees: readonly TimedTree[] = [
     { name: "hydra++, no tree", tree: rootOnly },
     { name: "hydra++, chain of 4", tree: namedTree("chain-4") },
-    { name: "hydra++, 63-node tree", tree },
-  ]);
-  const { compiled, fromCache } = executor.compiled;
-  part.note("kernels compiled", compiled);
-  part.note("kernels from the cache", fromCache);
-  await weights.dispose();
-  await executor.dispose();
+    { name: tree63, tree: namedTree("mc_sim_7b_63") },
+  ];
+  const withWeights = async (
+    overlapLaunches: boolean,
+    work: (loaded: Loaded) => Promise<void>,
+  ): Promise<void> => {
+    const driver = await openDriver(part.device === "emulator" ? "emulator" : "cuda");
+    const ordinal = Number(part.device.split(":")[1] ?? 0);
+    const executor = await createCudaExecutor({
+      driver,
+      ordinal,
+      activations: "stored",
+      overlapLaunches,
+    });
+    const freeBefore = driver.memoryInfo().free;
+    const begin = performance.now();
+    const weights = await executor.load(syntheticWeights(weightGraphs(base, hydra)));
+    if (overlapLaunches) {
+      part.note("weights made on the device, seconds", (performance.now() - begin) / 1000);
+      part.note("weights, GB", weights.byteLength / 1e9);
+    }
+    await work({ part, driver, freeBefore, extent, executor, weights, base });
+    await weights.dispose();
+    await executor.dispose();
+    driver.close();
+  };
+  await withWeights(true, async (loaded) => {
+    await measureDecoder(loaded, "plain", noDrafter(), plain);
+    await measureDecoder(loaded, "hydra++", hydra, trees);
+    const { compiled, fromCache } = loaded.executor.compiled;
+    part.note("kernels compiled", compiled);
+    part.note("kernels from the cache", fromCache);
+  });
+  if (!comparesOverlap) return;
+  await withWeights(false, async (loaded) => {
+    await measureApart(loaded, noDrafter(), plain);
+    await measureApart(loaded, hydra, trees.slice(-1));
+  });
+}
+
+/** As figures call the step over the published tree. */
+const tree63 = "hydra++, 63-node tree";
+
+interface TimedTree {
+  readonly name: string;
+  readonly tree: TreeTopology;
+}
+
+function openDecoder(
+  { extent, weights, base }: Loaded,
+  drafter: Drafter,
+): { readonly session: CudaSession; readonly decoder: Decoder; readonly capacity: number } {
+  const { contextLength, prefillRows } = extent;
+  const capacity = contextLength + 64;
+  const session = weights.session({ capacity });
+  const graphs = {
+    prefill: buildPrefill(base, drafter),
+    step: (tree: TreeTopology) => buildStep(base, drafter, tree),
+  };
+  const decoder = new Decoder(session, graphs, { contextLength, prefillRows });
+  return { session, decoder, capacity };
+}
+
+/** Steps with launches that wait for one another: what overlap is worth. */
+async function measureApart(
+  loaded: Loaded,
+  drafter: Drafter,
+  timed: readonly TimedTree[],
+): Promise<void> {
+  const { part, extent, base } = loaded;
+  const { decoder } = openDecoder(loaded, drafter);
+  const inputs = stepInputs({});
+  for (const length of extent.contexts) {
+    await decoder.start(promptOf(base, length, 10 + length), inputs);
+    for (const { name, tree } of timed)
+      part.figure(
+        `${name} at ${length}, launches apart`,
+        "ms",
+        await timeSteps(decoder, tree, inputs, extent),
+      );
+  }
+  decoder.dispose();
 }
 
 async function measureDecoder(
-  { part, extent, executor, weights, base }: Loaded,
+  loaded: Loaded,
   name: string,
   drafter: Drafter,
-  timed: readonly { readonly name: string; readonly tree: TreeTopology }[],
+  timed: readonly TimedTree[],
 ): Promise<void> {
-  const { contexts, contextLength, prefillRows, profiles } = extent;
-  const capacity = contextLength + 64;
-  const session = weights.session({ capacity });
-  const decoder = new Decoder(
-    session,
-    {
-      prefill: buildPrefill(base, drafter),
-      step: (tree) => buildStep(base, drafter, tree),
-    },
-    { contextLength, prefillRows },
-  );
+  const { part, extent, executor, base } = loaded;
+  const { contexts } = extent;
+  const { session, decoder, capacity } = openDecoder(loaded, drafter);
   const inputs = stepInputs({});
   const longest = contexts.at(-1) ?? 0;
   const first = performance.now();
@@ -112,14 +182,12 @@ async function measureDecoder(
   }
   part.figure(`${name}: prompt of ${longest}`, "ms", prefills);
 
-  const plainAt = new Map<number, number>();
   for (const length of contexts) {
     // Sharing no token with the text before, so that the context is as long as it says.
     await decoder.start(promptOf(base, length, 10 + length), inputs);
     for (const { name: what, tree } of timed) {
       const ms = await timeSteps(decoder, tree, inputs, extent);
       part.figure(`${what} at ${length}`, "ms", ms);
-      if (tree.size === 1) plainAt.set(length, spread(ms).median);
       if (tree.size > 1) {
         const sampled = await timeSteps(
           decoder,
@@ -131,31 +199,52 @@ async function measureDecoder(
       }
     }
   }
+  reportMemory(loaded, name);
   for (const { name: what, tree } of timed) {
-    const program = programCompiler.compile(
-      buildStep(base, drafter, tree),
-      { capacity },
-      executor.target,
-    );
+    const graph = buildStep(base, drafter, tree);
+    const program = programCompiler.compile(graph, { capacity }, executor.target);
     const bytes = program.launches.reduce((sum, { traffic }) => sum + traffic.weightBytes, 0);
     part.note(`${what}: launches`, program.launches.length);
     part.note(`${what}: weights read, GB`, bytes / 1e9);
-    const ms = tree.size === 1 ? plainAt.get(contexts[0] ?? 0) : undefined;
-    if (ms !== undefined) part.note(`${what}: weights read, GB/s`, bytes / ms / 1e6);
-    // Last, as it moves the session on without the decoder's knowing.
-    const executable = session.compile(buildStep(base, drafter, tree));
-    const rounds: (readonly LaunchTime[])[] = [];
-    for (let round = 0; round < profiles; round++)
-      rounds.push(
-        await executable.profile({
-          sampling: inputs.sampling,
-          seed: BigUint64Array.of(inputs.seed),
-        }),
-      );
+    const executable = session.compile(graph);
+    invariant(executable instanceof CudaExecutable, "CUDA sessions make CUDA executables");
+    for (const length of contexts) {
+      // What is timed here moves the session on without the decoder's knowing.
+      await decoder.start(promptOf(base, length, 20 + length), inputs);
+      await timeOnDevice(loaded, `${what} at ${length}`, executable, inputs);
+    }
     executable.dispose();
-    reportLaunches(part, what, rounds);
   }
   decoder.dispose();
+}
+
+/** A step by the device's clock, as a whole and launch by launch. */
+async function timeOnDevice(
+  { part, extent: { profiles } }: Loaded,
+  what: string,
+  executable: CudaExecutable,
+  { sampling, seed }: StepInputs,
+): Promise<void> {
+  const inputs = { sampling, seed: BigUint64Array.of(seed) };
+  const whole: number[] = [];
+  const rounds: (readonly LaunchTime[])[] = [];
+  for (let round = 0; round < profiles; round++) {
+    whole.push(await executable.time(inputs));
+    rounds.push(await executable.profile(inputs));
+  }
+  part.figure(`${what}, device time`, "ms", whole);
+  reportLaunches(part, what, rounds);
+}
+
+/** What is taken beside weights and caches: code, scratch, graphs, and what the driver keeps. */
+function reportMemory({ part, driver, freeBefore, executor }: Loaded, name: string): void {
+  const { weights, states } = executor.memory();
+  const taken = freeBefore - driver.memoryInfo().free;
+  part.figure(`${name}: memory beyond weights and caches`, "MB", [
+    (taken - weights - states) / 1e6,
+  ]);
+  for (const [use, bytes] of Object.entries(executor.memory()))
+    part.note(`${name}: memory for ${use}, MB`, bytes / 1e6);
 }
 
 /** Where a step's time goes: by family of kernels, and the kernels that take most of it. */
@@ -172,6 +261,12 @@ function reportLaunches(
     "ms",
     sums(() => true),
   );
+  for (const phase of new Set(launches.map(({ label }) => phaseOf(label))))
+    part.figure(
+      `${what}, phase: ${phase}`,
+      "ms",
+      sums(({ label }) => phaseOf(label) === phase),
+    );
   for (const family of new Set(launches.map((launch) => launch.family)))
     part.figure(
       `${what}: ${family}`,
@@ -195,6 +290,17 @@ function reportLaunches(
   });
   for (const { kernel, text } of kernels.sort((a, b) => b.ms - a.ms).slice(0, 12))
     part.note(`${what}: ${kernel}`, text);
+}
+
+/** What of a step a launch belongs to, by the scope in its label: `draft 1` is the second depth. */
+export function phaseOf(label: string): string {
+  const depth = /^draft\.(\d+)/.exec(label)?.[1];
+  if (depth !== undefined) return `draft ${depth}`;
+  if (label.startsWith("draft") || label === "cast") return "draft";
+  if (label.startsWith("accept.")) return "accept";
+  if (/^(commit|history|finish)/.test(label)) return "commit";
+  if (/^(prefix|accepted_rows)/.test(label)) return "absorb";
+  return "verify";
 }
 
 async function timeSteps(
