@@ -9,8 +9,12 @@ import { findGpu } from "../../src/api/find-gpu.ts";
 import type { FloatDType } from "../../src/ir/dtype.ts";
 import type { Target } from "../../src/ir/program.ts";
 import { HydrantError } from "../../src/util/errors.ts";
-import { CountingDriver } from "./emulator-counters.ts";
+import { measureMatrixRate } from "../ceilings/matrix-rate.ts";
 import { copyBandwidth } from "../ceilings/memory.ts";
+import { Cublas } from "../peers/cublas/cublas.ts";
+import { findCublas } from "../peers/cublas/find-cublas.ts";
+import { spread } from "../decode/statistics.ts";
+import { CountingDriver } from "./emulator-counters.ts";
 import type { BenchDevice } from "./results.ts";
 
 export type DeviceKind = "cpu" | "emulator" | "cuda";
@@ -163,6 +167,7 @@ async function openCuda(ordinal: number): Promise<CudaBench> {
       name: `cuda:${ordinal}`,
       details: describeGpu(driver, ordinal, executor.target),
       copyBandwidth: copyBandwidth(driver, ordinal),
+      matrixRate: matrixRate(driver, ordinal),
     },
     target: executor.target,
     cacheType: (weights) => weights,
@@ -173,6 +178,23 @@ async function openCuda(ordinal: number): Promise<CudaBench> {
       driver.close();
     },
   };
+}
+
+/** What large products of cuBLAS reach, operations a second; undefined without cuBLAS. */
+function matrixRate(driver: CudaDriver, ordinal: number): number | undefined {
+  const device = driver.deviceGet(ordinal);
+  driver.contextSetCurrent(driver.primaryContextRetain(device));
+  try {
+    const cublas = new Cublas(findCublas(Math.floor(driver.driverVersion() / 1000)));
+    const { teraflops } = measureMatrixRate(driver, ordinal, cublas);
+    cublas.close();
+    return 1e12 * spread(teraflops).median;
+  } catch (error) {
+    if (error instanceof HydrantError && error.code === "bench/peer") return undefined;
+    throw error;
+  } finally {
+    driver.primaryContextRelease(device);
+  }
 }
 
 function describeGpu(driver: CudaDriver, ordinal: number, target: Target): string {

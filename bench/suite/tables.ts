@@ -10,10 +10,12 @@ export function formatResults(results: BenchResults): string {
     `${environment.date}, commit ${environment.commit}, Node ${environment.node}, ${environment.system}`,
     `${environment.cpu}, ${environment.cores} cores, ${environment.memoryGB} GB, load ${environment.loadBefore.toFixed(2)} before, ${results.loadAfter.toFixed(2)} after, ${results.seconds.toFixed(0)} s in all`,
   ];
-  for (const { name, details, copyBandwidth } of devices) {
+  for (const { name, details, copyBandwidth, matrixRate } of devices) {
     const copy =
       copyBandwidth === undefined ? "" : `, copies ${shortNumber(copyBandwidth / 1e9)} GB/s`;
-    parts.push(`${name}: ${details}${copy}`);
+    const matrices =
+      matrixRate === undefined ? "" : `, bf16 products ${shortNumber(matrixRate / 1e12)} TFLOP/s`;
+    parts.push(`${name}: ${details}${copy}${matrices}`);
   }
   for (const group of groupsOf(entries)) {
     const [first] = group;
