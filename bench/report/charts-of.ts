@@ -58,14 +58,16 @@ function stepCharts(file: ResultFile): Chart[] {
       );
     }
     case "gpu check":
-      return [...checkBars(file)].flatMap(([part, bars]) =>
-        breakdownChart(bars, {
-          name: "step-breakdown",
-          group: part,
-          title: `Where a step's time goes: ${part}`,
-          caption: `Kernels one by one by the device's clock, medians. ${file.results.device}.`,
-          unit: "ms",
-        }),
+      return (["phase", "family"] as const).flatMap((by) =>
+        [...checkBars(file, by)].flatMap(([part, bars]) =>
+          breakdownChart(bars, {
+            name: by === "phase" ? "step-phases" : "step-breakdown",
+            group: part,
+            title: `Where a step's time goes, by ${by}: ${part}`,
+            caption: `Kernels one by one by the device's clock, medians. ${file.results.device}.`,
+            unit: "ms",
+          }),
+        ),
       );
     case "suite":
       return groupsOf(file.results, "steps").flatMap((group) => [

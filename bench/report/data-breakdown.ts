@@ -24,17 +24,22 @@ export function barsOf({ entries }: KernelGroup, figure: string): Bar[] {
   });
 }
 
-/** Launches of steps by family, of a GPU check. */
-export function checkBars(file: ResultFile & { kind: "gpu check" }): Map<string, Bar[]> {
-  const all = "all launches, one by one";
+/** Launches of steps of a GPU check, by family of kernels or by phase of the step. */
+export function checkBars(
+  file: ResultFile & { kind: "gpu check" },
+  by: "family" | "phase",
+): Map<string, Bar[]> {
+  const all = ": all launches, one by one";
+  const separator = by === "family" ? ": " : ", phase: ";
   return new Map(
     Object.entries(file.results.parts).flatMap(([part, { figures }]) => {
       const bars = Object.keys(figures).flatMap((name) => {
-        if (!name.endsWith(`: ${all}`)) return [];
-        const what = name.slice(0, -all.length - 2);
+        if (!name.endsWith(all)) return [];
+        const what = name.slice(0, -all.length);
+        const prefix = what + separator;
         const parts = Object.entries(figures).flatMap(([other, { median, unit }]) =>
-          other !== name && unit === "ms" && other.startsWith(`${what}: `)
-            ? [{ name: other.slice(what.length + 2), value: median }]
+          other !== name && unit === "ms" && other.startsWith(prefix)
+            ? [{ name: other.slice(prefix.length), value: median }]
             : [],
         );
         const total = parts.reduce((sum, { value }) => sum + value, 0);

@@ -32,7 +32,10 @@ describe("the charts of a file", () => {
       "rates",
       "step-cost",
     ]);
-    expect(chartsOf(check).map(({ name }) => name)).toEqual(["step-breakdown-vicuna-7b"]);
+    expect(chartsOf(check).map(({ name }) => name)).toEqual([
+      "step-phases-vicuna-7b",
+      "step-breakdown-vicuna-7b",
+    ]);
     expect(chartsOf(changed(() => ({ entries: [], prompts: undefined })))).toEqual([]);
   });
 

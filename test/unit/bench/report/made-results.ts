@@ -285,6 +285,11 @@ export function madeCheck(): Results {
       ["topk", 0.1],
     ] as const)
       figures[`${what}: ${family}`] = { ...noise.around(ms), unit: "ms", count: 5 };
+    for (const [phase, ms] of [
+      ["draft", 0.6],
+      ["verify", 3.8],
+    ] as const)
+      figures[`${what}, phase: ${phase}`] = { ...noise.around(ms), unit: "ms", count: 5 };
   }
   const none = { failed: [], skipped: [], notes: {} };
   return {
