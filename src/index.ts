@@ -41,10 +41,26 @@ export {
   inspectStages,
 } from "./api/inspect/inspect.ts";
 export { type InspectProgramOptions, inspectProgram } from "./api/inspect/inspect-program.ts";
-export { diffInspections, type InspectionDiff } from "./api/inspect/diff.ts";
+export type {
+  DiffSubject,
+  HeaderDiff,
+  InspectionDiff,
+  KernelDiff,
+  LoneKernel,
+} from "./api/inspect/diff.ts";
+export type { FigureDiff, FigureUnit } from "./api/inspect/diff-figures.ts";
+export type { HeaderChanges } from "./api/inspect/diff-texts.ts";
 export { type DiffOther, diffPrograms } from "./api/inspect/diff-sides.ts";
 export { saveInspection } from "./api/inspect/save-inspection.ts";
 export { explorerPage } from "./api/inspect/page.ts";
+export { type TuneOptions, type TuneResult, tune } from "./api/tune/tune.ts";
+export type {
+  TunedCandidate,
+  TunedKernel,
+  TuningFile,
+  TuningState,
+} from "./api/tune/tuning-file.ts";
+export type { TuningIdentity } from "./api/tune/identity.ts";
 export type { Inspection, PageData } from "./inspection/inspection.ts";
 export {
   type BufferInit,
@@ -59,3 +75,6 @@ export {
   compareKernel,
   type KernelComparison,
 } from "./api/workbench/compare-kernel.ts";
+export type { BufferComparison } from "./api/workbench/compare-buffers.ts";
+export type { LaunchShape } from "./api/workbench/kernel-image.ts";
+export type { LaunchTimes, TimeComparison } from "./api/workbench/measure-launches.ts";

@@ -1,9 +1,5 @@
 import chalk from "chalk";
-import type { InspectionDiff } from "../index.ts";
-
-type KernelDiff = InspectionDiff["pairs"][number];
-type LoneKernel = InspectionDiff["onlyBefore"][number];
-type FigureDiff = InspectionDiff["totals"][number];
+import type { FigureDiff, InspectionDiff, KernelDiff, LoneKernel } from "../index.ts";
 
 /** A comparison of two programs for people; coloured where the terminal is. What is the same is only counted. */
 export function diffText(diff: InspectionDiff): string {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { HydrantError } from "../../util/errors.ts";
 import { diffInspections, type InspectionDiff } from "./diff.ts";
 import type { DiffSide } from "./diff-kernels.ts";
-import { inspectProgram, type InspectProgramOptions } from "./inspect-program.ts";
+import { chooseKernels, inspectProgram, type InspectProgramOptions } from "./inspect-program.ts";
 import type { SavedInspection } from "./save-inspection.ts";
 
 /** What a program is compared with: a folder of `--out`, or another configuration. */
@@ -21,7 +21,12 @@ export async function diffPrograms(
   const saved = "folder" in other ? await loadSaved(other.folder) : undefined;
   const before = saved ?? ("options" in other ? await inspectSide(other.options) : undefined);
   const after = await inspectSide(options);
-  return diffInspections(before ?? after, after, options.kernel);
+  const diff = diffInspections(before ?? after, after, options.kernel);
+  const { pairs, onlyBefore, onlyAfter } = diff;
+  // Neither has one: then the name is wrong, and this says so.
+  if (pairs.length + onlyBefore.length + onlyAfter.length === 0)
+    chooseKernels(after.inspection.kernels, options.kernel);
+  return diff;
 }
 
 /** With `kernel`, a side that has none of that name is still one to compare with. */

@@ -19,6 +19,7 @@ export interface InspectionDiff {
   readonly otherLaunches: boolean;
 }
 
+/** One of the two programs: what it is, and how and when it was made. */
 export interface DiffSubject {
   readonly title: string;
   readonly command: string;
@@ -32,6 +33,7 @@ export interface LoneKernel {
   readonly labels: readonly string[];
 }
 
+/** A kernel of one program and the one that stands for it in the other. */
 export interface KernelDiff {
   readonly before: string;
   readonly after: string;
@@ -46,6 +48,7 @@ export interface KernelDiff {
   readonly figures: readonly FigureDiff[];
 }
 
+/** A header that kernels of both programs include, and that is not the same. */
 export interface HeaderDiff {
   readonly name: string;
   readonly patch: string;

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { diffInspections } from "../../../../src/api/inspect/diff.ts";
 import type { DiffSide } from "../../../../src/api/inspect/diff-kernels.ts";
 import { partsOf } from "../../../../src/api/inspect/diff-texts.ts";
+import { diffPrograms } from "../../../../src/api/inspect/diff-sides.ts";
 import { flattenCuda } from "../../../../src/api/inspect/flatten-cuda.ts";
 import { gpuLimits } from "../../../../src/api/inspect/gpu-limits.ts";
 import { diffText } from "../../../../src/cli/inspection-diff.ts";
@@ -176,6 +177,29 @@ describe("two programs", () => {
     const diff = diffInspections(side(norm, product), side(product, norm));
     expect(diff).toMatchObject({ identical: false, otherLaunches: true });
     expect(diffText(diff)).toContain("the launches are others, or in another order");
+  });
+});
+
+describe("two configurations", () => {
+  const options = { shape: "demo", compile: "no", arch: "sm_80" } as const;
+
+  it("differ in the kernels of a name that one of them lacks", async () => {
+    const diff = await diffPrograms(
+      { ...options, kernel: "attention_tree" },
+      { options: { ...options, heads: "none", kernel: "attention_tree" } },
+    );
+    expect(diff.identical).toBe(false);
+    const { pairs, onlyBefore, onlyAfter } = diff;
+    const names = [...pairs.map(({ after }) => after), ...onlyAfter.map(({ entry }) => entry)];
+    expect(names).toEqual([expect.stringContaining("attention_tree64")]);
+    expect(onlyBefore).toEqual([]);
+  });
+
+  it("are not the same for a name that neither has", async () => {
+    const wanted = { ...options, kernel: "nothing" };
+    await expect(diffPrograms(wanted, { options: wanted })).rejects.toThrow(
+      'No kernel is called "nothing".',
+    );
   });
 });
 
