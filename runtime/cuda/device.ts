@@ -1,4 +1,4 @@
-import type { Target } from "../../src/ir/program.ts";
+import type { Target, Tuning } from "../../src/ir/program.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import { CudaError } from "../driver/check.ts";
 import type { Context, CudaDriver, Device } from "../driver/driver.ts";
@@ -18,6 +18,37 @@ export interface CudaDeviceOptions {
   readonly nvrtc?: Nvrtc | undefined;
   /** As in `CudaOptions`. */
   readonly overlapLaunches?: boolean | undefined;
+  /** As in `CudaOptions`. */
+  readonly loopRuns?: number | undefined;
+  /** As in `CudaOptions`. */
+  readonly tuning?: ((device: DeviceIdentity) => Tuning | undefined) | undefined;
+}
+
+/** What a device is and how kernels are compiled for it: what measured times hold for. */
+export interface DeviceIdentity {
+  /** As the driver has it: `NVIDIA H200`. */
+  readonly name: string;
+  /** Major version of CUDA the driver is of. */
+  readonly driverMajor: number;
+  /** `13.0`. */
+  readonly nvrtc: string;
+  readonly arch: string;
+  readonly multiprocessors: number;
+}
+
+/** What is known of a device without a context on it. */
+export function identifyDevice(driver: CudaDriver, device: Device, nvrtc: Nvrtc): DeviceIdentity {
+  const { major, minor } = nvrtc.version;
+  return {
+    name: driver.deviceName(device),
+    driverMajor: Math.floor(driver.driverVersion() / 1000),
+    nvrtc: `${major}.${minor}`,
+    arch: targetArch(nvrtc, {
+      major: driver.deviceAttribute(device, "computeCapabilityMajor"),
+      minor: driver.deviceAttribute(device, "computeCapabilityMinor"),
+    }),
+    multiprocessors: driver.deviceAttribute(device, "multiprocessorCount"),
+  };
 }
 
 /** Tensor cores take bf16 and copies run asynchronously from this compute capability on. */
@@ -32,9 +63,14 @@ export class CudaDevice {
   readonly nvrtc: Nvrtc;
   /** For people: `cuda:0`, `emulator`. */
   readonly name: string;
+  readonly identity: DeviceIdentity;
   readonly target: Target;
   /** Whether a launch may begin beside the one before it. */
   readonly overlapsLaunches: boolean;
+  /** Runs a loop on the device makes at most. */
+  readonly loopRuns: number;
+  /** Whether runs can repeat without the host. */
+  readonly hasLoops: boolean;
   readonly #device: Device;
   readonly #context: Context;
   readonly #isOwnDriver: boolean;
@@ -62,7 +98,14 @@ export class CudaDevice {
   private constructor(
     driver: CudaDriver,
     isOwnDriver: boolean,
-    { ordinal = 0, activations, nvrtc, overlapLaunches = true }: CudaDeviceOptions,
+    {
+      ordinal = 0,
+      activations,
+      nvrtc,
+      overlapLaunches = true,
+      loopRuns,
+      tuning,
+    }: CudaDeviceOptions,
   ) {
     this.driver = driver;
     this.#isOwnDriver = isOwnDriver;
@@ -83,14 +126,26 @@ export class CudaDevice {
     // A driver loads no code of a newer major version than its own; the emulator reads PTX of any.
     const maxMajor = Math.floor(driver.driverVersion() / 1000);
     this.nvrtc = nvrtc ?? openNvrtc(driver.kind === "emulator" ? {} : { maxMajor });
+    this.identity = identifyDevice(driver, this.#device, this.nvrtc);
+    const { arch, multiprocessors } = this.identity;
     this.target = {
       capability,
-      arch: targetArch(this.nvrtc, own),
+      arch,
       nvrtcMajor: this.nvrtc.version.major,
-      multiprocessors: driver.deviceAttribute(this.#device, "multiprocessorCount"),
+      multiprocessors,
       activations,
+      tuning: tuning?.(this.identity),
     };
     this.overlapsLaunches = overlapLaunches && capability >= 90;
+    // The emulator makes all runs of a loop while the host waits for the first.
+    this.loopRuns = loopRuns ?? (driver.kind === "emulator" ? 4 : 64);
+    const { major, minor } = this.nvrtc.version;
+    this.hasLoops =
+      this.loopRuns > 1 &&
+      driver.supports("conditional-nodes") &&
+      driver.supports("capture-to-graph") &&
+      // Older compilers do not know the function that sets a condition.
+      100 * major + minor >= 1203;
     this.#context = driver.primaryContextRetain(this.#device);
     try {
       driver.contextSetCurrent(this.#context);

@@ -1,10 +1,10 @@
-import type { ProgramCompiler, Target } from "../../src/ir/program.ts";
+import type { ProgramCompiler, Target, Tuning } from "../../src/ir/program.ts";
 import type { CudaDriver } from "../driver/driver.ts";
 import type { EmulatorOptions } from "../driver/instrumented-driver.ts";
 import type { Executor, LoadedWeights, ParameterSource } from "../executor.ts";
 import type { KernelCache } from "../nvrtc/cache.ts";
 import type { Nvrtc } from "../nvrtc/nvrtc.ts";
-import { CudaDevice, disposed } from "./device.ts";
+import { CudaDevice, type DeviceIdentity, disposed } from "./device.ts";
 import { type HeaderLookup, KernelModules } from "./modules.ts";
 import { CudaSession, type SessionMemoryUse } from "./session.ts";
 import { DeviceWeights, type UploadSettings, usualUpload } from "./weights.ts";
@@ -24,11 +24,18 @@ export interface CudaOptions {
   readonly nvrtc?: Nvrtc | undefined;
   readonly emulator?: EmulatorOptions | undefined;
   readonly upload?: UploadSettings | undefined;
+  /** Configurations of kernels that a device runs fastest; without, the usual ones. */
+  readonly tuning?: ((device: DeviceIdentity) => Tuning | undefined) | undefined;
   /**
    * Programmatic dependent launch: a kernel's blocks begin, and fetch weights, before the kernel
    * ahead has ended. True by default, from compute capability 9.0 on; false is for comparisons.
    */
   readonly overlapLaunches?: boolean | undefined;
+  /**
+   * Runs that repeat on the device before the host launches again: 64 by default, 4 on the emulator,
+   * never more than the output ring has slots. 1 for a launch each.
+   */
+  readonly loopRuns?: number | undefined;
 }
 
 /** Bytes an executor takes, by what for. All on the device but `ring`. */

@@ -1,17 +1,21 @@
 import { compileGraph } from "../../codegen/compile.ts";
 import { fillKernel } from "../../kernels/fill/fill.ts";
+import { loopKernel } from "../../kernels/loop/loop.ts";
 import { packKernel } from "../../kernels/pack/pack.ts";
 import { CudaExecutor, type CudaOptions } from "../../runtime/cuda/executor.ts";
 import type { EmulatorOptions } from "../../runtime/driver/instrumented-driver.ts";
 import { KernelCache } from "../../runtime/nvrtc/cache.ts";
 import type { ProgramCompiler, Target } from "../ir/program.ts";
 import { cudaHeaders } from "./cuda-headers.ts";
+import { tuningIdentity } from "./tune/identity.ts";
+import { findTuning } from "./tune/tuning-file.ts";
 
 /** The code generator and the kernels, as the runtime wants them. */
 export const programCompiler: ProgramCompiler = {
   compile: compileGraph,
   pack: packKernel,
   fill: fillKernel,
+  loop: loopKernel,
 };
 
 export interface CudaDevice {
@@ -19,8 +23,9 @@ export interface CudaDevice {
   readonly ordinal: number;
   readonly activations: Target["activations"];
   readonly emulator?: EmulatorOptions;
-  /** As in `CudaOptions`. */
+  /** These as in `CudaOptions`. */
   readonly overlapLaunches?: boolean;
+  readonly loopRuns?: number;
 }
 
 /** @throws HydrantError when the driver, the device or NVRTC cannot be used. */
@@ -30,5 +35,6 @@ export function createCudaExecutor(device: CudaDevice): Promise<CudaExecutor> {
     compiler: programCompiler,
     headers: cudaHeaders,
     cache: new KernelCache(),
+    tuning: (found) => findTuning(tuningIdentity(found)).tuning,
   });
 }

@@ -11,6 +11,7 @@ import { registerGenerate } from "./commands/generate.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerKernel } from "./commands/kernel.ts";
 import { registerTokenize } from "./commands/tokenize.ts";
+import { registerTune } from "./commands/tune.ts";
 import { packageRoot } from "./package-root.ts";
 
 /** Exit codes of every command: 0 done, 1 failure with a message, 2 wrong usage. */
@@ -32,6 +33,7 @@ for (const register of [
   registerDoctor,
   registerInspect,
   registerKernel,
+  registerTune,
 ]) {
   register(program);
 }

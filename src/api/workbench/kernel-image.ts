@@ -79,7 +79,7 @@ function compile(
 export function loadImage(
   driver: CudaDriver,
   spec: KernelSpec,
-  { module: { cubin, ptx }, shape }: KernelImage,
+  { module: { cubin, ptx }, shape }: Pick<KernelImage, "module" | "shape">,
 ): LoadedKernel {
   const image = driver.kind === "cuda" ? cubin : new TextEncoder().encode(ptx);
   const module = driver.moduleLoadData(image);

@@ -42,15 +42,21 @@ export class LaunchMemory {
     return [...this.#places.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The launch as the runtime makes it. */
-  kernelLaunch({ function: fn, shape }: LoadedKernel): KernelLaunch {
+  /**
+   * The launch as the runtime makes it.
+   * @param launch another one, all of whose buffers this memory has.
+   */
+  kernelLaunch(
+    { function: fn, shape }: LoadedKernel,
+    launch: LaunchSpec = this.#launch,
+  ): KernelLaunch {
     const [x, y, z] = shape.grid;
     return {
       function: fn,
       grid: { x, y, z },
       block: { x: shape.threads, y: 1, z: 1 },
       sharedBytes: shape.dynamicSharedBytes,
-      args: packArgs(this.#launch.args.map((arg) => this.#argument(arg))),
+      args: packArgs(launch.args.map((arg) => this.#argument(arg))),
     };
   }
 
@@ -60,6 +66,15 @@ export class LaunchMemory {
     const out = new Uint8Array(bytes);
     if (bytes > 0) this.#driver.memcpyDtoH(out, ptr);
     return out;
+  }
+
+  /** Puts a content anew into a buffer. No launch may be under way. */
+  fill(id: number, content: Content): void {
+    const { ptr, bytes } = this.#place(id);
+    // Only the emulator can tell what was never written; a GPU gets something that shows.
+    const isLeft = content === "uninitialised" && this.#driver.kind === "emulator";
+    if (content instanceof Uint8Array) this.#driver.memcpyHtoD(ptr, content);
+    else if (!isLeft) this.#driver.memsetD8(ptr, 0xff, bytes);
   }
 
   readRing(): Uint8Array | undefined {
@@ -90,10 +105,7 @@ export class LaunchMemory {
     const ptr = this.#driver.memAlloc(Math.max(padded, 1));
     this.#places.set(id, { ptr, bytes });
     if (padded > bytes) this.#driver.memsetD8(ptr, 0, padded);
-    // Only the emulator can tell what was never written; a GPU gets something that shows.
-    const isLeft = content === "uninitialised" && this.#driver.kind === "emulator";
-    if (content instanceof Uint8Array) this.#driver.memcpyHtoD(ptr, content);
-    else if (!isLeft) this.#driver.memsetD8(ptr, 0xff, bytes);
+    this.fill(id, content);
   }
 
   #makeRing(): void {

@@ -26,8 +26,7 @@ export interface TimeComparison {
 const launchesPerRound = 20;
 
 /**
- * Times two kernels round by round, each round both and in turns first, so that clocks that change
- * meanwhile change for both. A round of a kernel is one CUDA graph of some launches.
+ * Times two kernels round by round (`timeByTurns`).
  * @param edited with its arguments in one memory after the other, each memory's once.
  */
 export function measureLaunches(
@@ -36,39 +35,55 @@ export function measureLaunches(
   reference: readonly KernelLaunch[],
   rounds: number,
 ): TimeComparison {
+  const [ours = [], theirs = []] = timeByTurns(driver, [edited, reference], rounds);
+  return {
+    edited: summary(ours),
+    reference: summary(theirs),
+    ratio: median(ours.map((time, round) => time / (theirs[round] ?? Number.NaN))),
+    rounds,
+    launches: count(edited),
+  };
+}
+
+/**
+ * Times kernels round by round, each round all of them and another one first, so that clocks that
+ * change meanwhile change for all. A round of a kernel is one CUDA graph of some launches.
+ * @param kernels each with its arguments in one memory after the other, each memory's once.
+ * @returns microseconds of a launch, by kernel, then by round.
+ */
+export function timeByTurns(
+  driver: CudaDriver,
+  kernels: readonly (readonly KernelLaunch[])[],
+  rounds: number,
+): readonly (readonly number[])[] {
   const stream = driver.streamCreate();
-  const graphs = [edited, reference].map((launches) => capture(driver, stream, launches));
-  const [start, end] = [1, 2].map(() => driver.eventCreate({ timing: true }));
-  const launches = count(edited);
-  const time = (graph: GraphExec | undefined): number => {
-    if (graph === undefined || start === undefined || end === undefined) return Number.NaN;
+  const graphs = kernels.map((launches) => capture(driver, stream, launches));
+  const start = driver.eventCreate({ timing: true });
+  const end = driver.eventCreate({ timing: true });
+  const time = (index: number): number => {
+    const [graph, launches] = [graphs[index], kernels[index]];
+    if (graph === undefined || launches === undefined) return Number.NaN;
     driver.eventRecord(start, stream);
     driver.graphLaunch(graph, stream);
     driver.eventRecord(end, stream);
     driver.eventSynchronize(end);
-    return (1000 * driver.eventElapsed(start, end)) / launches;
+    return (1000 * driver.eventElapsed(start, end)) / count(launches);
   };
+  const all = kernels.map((_, index) => index);
   try {
     // The first runs load code and raise clocks.
-    for (let warmUp = 0; warmUp < 3; warmUp++) graphs.forEach(time);
-    const times: { edited: number; reference: number }[] = [];
+    for (let warmUp = 0; warmUp < 3; warmUp++) all.forEach(time);
+    const times = kernels.map((): number[] => []);
     for (let round = 0; round < rounds; round++) {
-      const [first, second] = round % 2 === 0 ? graphs : graphs.toReversed();
-      const [one, two] = [time(first), time(second)];
-      times.push(
-        round % 2 === 0 ? { edited: one, reference: two } : { edited: two, reference: one },
-      );
+      for (const turn of all) {
+        const index = (turn + round) % all.length;
+        times[index]?.push(time(index));
+      }
     }
-    return {
-      edited: summary(times.map((round) => round.edited)),
-      reference: summary(times.map((round) => round.reference)),
-      ratio: median(times.map((round) => round.edited / round.reference)),
-      rounds,
-      launches,
-    };
+    return times;
   } finally {
     for (const graph of graphs) driver.graphExecDestroy(graph);
-    for (const event of [start, end]) if (event !== undefined) driver.eventDestroy(event);
+    for (const event of [start, end]) driver.eventDestroy(event);
     driver.streamDestroy(stream);
   }
 }

@@ -102,7 +102,7 @@ const mostMemories = 16;
  * How many memories launches must take turns in, so that none finds its operands in the L2 cache: in
  * a step, the weights of the whole model pass through it between two uses.
  */
-function memoriesFor(driver: CudaDriver, device: Device, bytes: number): number {
+export function memoriesFor(driver: CudaDriver, device: Device, bytes: number): number {
   const cache = driver.deviceAttribute(device, "l2CacheSize");
   const wanted = 1 + Math.ceil((2 * cache) / Math.max(1, bytes));
   const fitting = 1 + Math.floor(driver.memoryInfo().free / 2 / Math.max(1, bytes));
