@@ -3,7 +3,7 @@ import { noChoice } from "../src/ir/reference/sampling.ts";
 import { rootOnly, type TreeTopology } from "../src/speculation/tree.ts";
 import { HydrantError } from "../src/util/errors.ts";
 import { eventLoopTurn } from "./event-loop.ts";
-import type { Executable, Session, Tensors } from "./executor.ts";
+import type { Executable, LoopEnd, RunLoop, Session, Tensors } from "./executor.ts";
 
 /** The graphs of one model with one draft method (see src/models/decode-graphs.ts). */
 export interface DecodeGraphs {
@@ -24,6 +24,11 @@ export interface StepInputs {
   /** f32[7], see `samplingFields`. */
   readonly sampling: Float32Array;
   readonly seed: bigint;
+}
+
+/** When steps that follow each other end. */
+export interface StepsEnd extends Pick<LoopEnd, "lastLength" | "stopTokens"> {
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StepOutcome {
@@ -132,7 +137,14 @@ export class Decoder {
     const rows = Math.max(promptLength - 1, 0);
     if (rows >= prefillRows) await this.#prefill.prepare?.({ rows: prefillRows });
     if (rows % prefillRows > 0) await this.#prefill.prepare?.({ rows: rows % prefillRows });
-    for (const tree of [rootOnly, ...trees]) await this.#step(tree).prepare?.();
+    await this.#step(rootOnly).prepare?.();
+    // A policy of drafting trees alone plays the root's where they do not fit.
+    const drafting = trees.filter(({ size }) => size > 1);
+    for (const tree of drafting.length > 0 ? drafting : trees) {
+      // Where the drafter's work is put off, the policy chooses anew before every step.
+      const loops = this.#graphs.catchUp === undefined && (await this.#step(tree).prepareLoop?.());
+      if (loops !== true) await this.#step(tree).prepare?.();
+    }
   }
 
   /**
@@ -142,6 +154,70 @@ export class Decoder {
   async step(tree: TreeTopology, { sampling, seed }: StepInputs): Promise<StepOutcome> {
     if (tree.size > 1) await this.#absorbPending();
     const outputs = await this.#step(tree).run({ sampling, seed: BigUint64Array.of(seed) });
+    return this.#commit(outputs);
+  }
+
+  /**
+   * Steps over one tree, one after the other, while none would begin with more than `lastLength`
+   * tokens. On a device that repeats them by itself it may be steps ahead of what was taken: leaving
+   * early, or an abort, ends it after the step under way, and `tokens` then holds all it committed.
+   * Stop tokens only keep it from running ahead; the caller leaves when it meets one.
+   * @throws HydrantError `sampling/no-choice`
+   */
+  async *steps(
+    tree: TreeTopology,
+    inputs: StepInputs,
+    end: StepsEnd,
+  ): AsyncGenerator<StepOutcome, void, void> {
+    while (this.#tokens.length <= end.lastLength) {
+      const loop = await this.#loop(tree, inputs, end);
+      if (loop === undefined) yield await this.step(tree, inputs);
+      else yield* this.#follow(loop, end.signal);
+    }
+  }
+
+  async #loop(
+    tree: TreeTopology,
+    { sampling, seed }: StepInputs,
+    { lastLength, stopTokens }: StepsEnd,
+  ): Promise<RunLoop | undefined> {
+    // What the drafter has put off is done between the steps.
+    if (tree.size > 1 && this.#graphs.catchUp !== undefined) return undefined;
+    return this.#step(tree).loop?.(
+      { sampling, seed: BigUint64Array.of(seed) },
+      { length: this.#tokens.length, lastLength, stopTokens },
+    );
+  }
+
+  async *#follow(
+    loop: RunLoop,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<StepOutcome, void, void> {
+    const stop = () => loop.stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+    let isOver = false;
+    const next = async () => {
+      isOver = true;
+      const outputs = await loop.next();
+      isOver = outputs === undefined;
+      return outputs;
+    };
+    try {
+      for (let outputs = await next(); outputs !== undefined; outputs = await next())
+        yield this.#commit(outputs);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      stop();
+      // The session holds what these steps committed, so the mirror must.
+      while (!isOver) {
+        const outputs = await next();
+        if (outputs !== undefined && output(outputs, "count")[0] !== 0) this.#commit(outputs);
+      }
+    }
+  }
+
+  #commit(outputs: Tensors): StepOutcome {
     const count = output(outputs, "count")[0] ?? 0;
     // Kernels cannot throw: a step that found no token to go on with commits none, not even the root.
     if (count === 0) throw noChoice();

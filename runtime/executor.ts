@@ -57,6 +57,27 @@ export interface Session {
   dispose(): void;
 }
 
+/** What ends a loop of runs, tested on the device after each. See `Executable.loop`. */
+export interface LoopEnd {
+  /** Tokens committed before the first run: what the state `length` holds. */
+  readonly length: number;
+  /** Greatest `length` from which another run may start. */
+  readonly lastLength: number;
+  /** A run that commits one of these is the last. A device may heed only the first of them. */
+  readonly stopTokens: readonly number[];
+}
+
+/**
+ * Runs that follow each other on the device without the host. The device may be many runs ahead of
+ * what was taken. Nothing else of the session runs until `next` has said that the loop is over.
+ */
+export interface RunLoop {
+  /** Outputs of the next run, valid for good; undefined once the loop is over. */
+  next(): Promise<Tensors | undefined>;
+  /** Ends the loop after the run under way; what ran until then is still to be taken. */
+  stop(): void;
+}
+
 export interface Executable {
   /**
    * Does now what the first run with these row counts would have to do before it: compiling and
@@ -70,5 +91,14 @@ export interface Executable {
    * @returns the outputs by name, valid until the next run in the same session.
    */
   run(inputs: Tensors, dims?: DimBindings): Tensors | Promise<Tensors>;
+  /** As `prepare`, for `loop`. @returns false when the device has no such loops. */
+  prepareLoop?(): Promise<boolean>;
+  /**
+   * Runs the graph again and again with the same inputs, at least once, until `end` or for as many
+   * runs as the device keeps outputs of. The graph has the states `length` i32[1], the committed
+   * tokens, and `history` i32[capacity], what they are; a run that commits none is the last.
+   * @returns undefined when the device has no such loops.
+   */
+  loop?(inputs: Tensors, end: LoopEnd): Promise<RunLoop | undefined>;
   dispose(): void;
 }

@@ -55,6 +55,7 @@ export function finish(op: FinishOp, memory: Allocator): KernelCall {
   const number = entry.buffer("number", op.number, "int", "update");
   const ring = entry.ring();
   const slotBytes = entry.i32("slot_bytes", op.slotBytes);
+  const slots = entry.i32("slots", ringSlots(op.slotBytes));
   const published = outputs.map(({ value, dtype, elements, offset }, i) => {
     const element = value(entry)("i");
     const count = entry.i32("elements", elements);
@@ -67,7 +68,7 @@ export function finish(op: FinishOp, memory: Allocator): KernelCall {
   });
   const body = [
     `const int filled = ${number}[0];`,
-    `unsigned char* slot = ${ring} + static_cast<size_t>(filled % ${ringSlots}) * ${slotBytes};`,
+    `unsigned char* slot = ${ring} + static_cast<size_t>(filled % ${slots}) * ${slotBytes};`,
   ];
   if (updates.length > 0) {
     if (stagedBytes <= maxSharedBytes) {

@@ -2,7 +2,7 @@ import { type Graph, sourcesOf, typeOf } from "../../src/ir/graph.ts";
 import type { Program, Traffic } from "../../src/ir/program.ts";
 import { type DimBindings, elementCount } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
-import type { Executable, Tensors } from "../executor.ts";
+import type { Executable, LoopEnd, RunLoop, Tensors } from "../executor.ts";
 import { disposed } from "./device.ts";
 import { LoadedProgram, type ProgramHome } from "./loaded-program.ts";
 
@@ -86,6 +86,43 @@ export class CudaExecutable implements Executable {
     });
   }
 
+  prepareLoop(): Promise<boolean> {
+    return this.#work(async () => this.#isCaptured && this.#program({}).prepareLoop());
+  }
+
+  loop(inputs: Tensors, end: LoopEnd): Promise<RunLoop | undefined> {
+    return new Promise((started, notStarted) => {
+      // Keeps the session from other work until the loop is over.
+      const over = this.#work(async () => {
+        this.#checkInputs(inputs, {});
+        const isReady = this.#isCaptured && (await this.#program({}).prepareLoop());
+        if (!isReady) {
+          started(undefined);
+          return;
+        }
+        const loop = this.#program({}).startLoop(inputs, end);
+        await new Promise<void>((ended, failed) => {
+          started({
+            stop: () => loop.stop(),
+            next: async () => {
+              try {
+                const outputs = await loop.next();
+                if (outputs === undefined) ended();
+                return outputs;
+              } catch (error) {
+                failed(error);
+                // Throws what the session has to say to the error.
+                await over;
+                throw error;
+              }
+            },
+          });
+        });
+      });
+      over.catch(notStarted);
+    });
+  }
+
   /** One run, timed launch by launch; its outputs are dropped, its states stay changed. */
   profile(inputs: Tensors, dims: DimBindings = {}): Promise<readonly LaunchTime[]> {
     return this.#work(async () => {
@@ -121,8 +158,9 @@ export class CudaExecutable implements Executable {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    const { device, stream } = this.#host.home;
+    const { device, control, stream } = this.#host.home;
     // A run may be under way; what it uses is still there then.
+    control.stop();
     device.release(() => device.driver.streamSynchronize(stream));
     for (const program of this.#programs.values()) program.dispose();
     this.#programs.clear();

@@ -1,12 +1,28 @@
-import type { BufferId, KernelArgument, Program } from "../../src/ir/program.ts";
+import {
+  type BufferId,
+  type KernelArgument,
+  type KernelSource,
+  type Program,
+  ringSlots,
+} from "../../src/ir/program.ts";
 import { invariant } from "../../src/util/errors.ts";
-import type { CudaDriver, DevicePtr, GraphExec, KernelLaunch, Stream } from "../driver/driver.ts";
+import { CUDA_RESULTS, CudaError } from "../driver/check.ts";
+import type {
+  CudaDriver,
+  DevicePtr,
+  Graph,
+  GraphExec,
+  KernelLaunch,
+  Stream,
+} from "../driver/driver.ts";
 import { offsetPtr } from "../driver/driver.ts";
 import { type KernelArg, packArgs } from "../driver/kernel-args.ts";
-import type { Tensors } from "../executor.ts";
+import type { LoopEnd, Tensors } from "../executor.ts";
 import { type BlockLayout, layOut } from "./block-layout.ts";
 import { completion } from "./completion.ts";
 import { type CudaDevice, disposed } from "./device.ts";
+import { DeviceLoop } from "./device-loop.ts";
+import type { LoopControl } from "./loop-control.ts";
 import { checkRoom, explainAllocation } from "./memory-errors.ts";
 import type { KernelModules } from "./modules.ts";
 import { type OutputRing, ringBytes } from "./ring.ts";
@@ -23,6 +39,7 @@ export interface ProgramHome {
   readonly states: States;
   readonly memory: SessionMemory;
   readonly ring: OutputRing;
+  readonly control: LoopControl;
   readonly stream: Stream;
   /** Makes the context current. @throws HydrantError when the session is of no use any more. */
   enter(): void;
@@ -33,7 +50,9 @@ interface Bound {
   readonly epoch: number;
   readonly launches: readonly KernelLaunch[];
   /** All of a run as one call. */
-  readonly exec: GraphExec | undefined;
+  exec: GraphExec | undefined;
+  /** Runs that repeat, as one call; its graph owns the condition. `refused` by the driver. */
+  loop: { readonly graph: Graph; readonly exec: GraphExec } | "refused" | undefined;
 }
 
 /** Bytes of memory a program shares with the others of its session. */
@@ -84,15 +103,33 @@ export class LoadedProgram {
 
   /** Compiles, loads, uploads and captures what is not yet. No run of the session may be under way. */
   async prepare(): Promise<void> {
+    const bound = await this.#prepare(this.program.kernels);
+    if (this.#isCaptured) bound.exec ??= this.#capture(bound.launches);
+  }
+
+  /** As `prepare`, for `startLoop`. @returns false when there are no loops here. */
+  async prepareLoop(): Promise<boolean> {
+    const { control, states } = this.#home;
+    const { kernel } = control;
+    const hasStates = states.has("length") && states.has("history");
+    if (kernel === undefined || !this.#isCaptured || !this.#publishes || !hasStates) return false;
+    const bound = await this.#prepare([...this.program.kernels, kernel]);
+    control.reserve();
+    bound.loop ??= this.#captureLoop(bound.launches, kernel);
+    return bound.loop !== "refused";
+  }
+
+  async #prepare(kernels: readonly KernelSource[]): Promise<Bound> {
     const { modules, memory } = this.#home;
-    if (!modules.isLoaded(this.program.kernels)) {
-      await modules.load(this.program.kernels);
+    if (!modules.isLoaded(kernels)) {
+      await modules.load(kernels);
       this.#home.enter();
       if (this.#isDisposed) throw disposed("graph");
     }
     memory.reserve(this.#needs);
     if (this.#constantsPtr === undefined && this.#constants.bytes > 0) this.#uploadConstants();
-    if (this.#bound?.epoch !== memory.epoch) this.#bind();
+    const bound = this.#bound;
+    return bound?.epoch === memory.epoch ? bound : this.#bind();
   }
 
   /** One run of a prepared program. `inputs` have been checked. */
@@ -111,6 +148,22 @@ export class LoadedProgram {
     if (slot === undefined) return {};
     invariant(isPublished(), `program ${this.program.name} ended without publishing its outputs`);
     return ring.take(slot, fields);
+  }
+
+  /** Launches a prepared loop. `inputs` have been checked. */
+  startLoop(inputs: Tensors, end: LoopEnd): DeviceLoop {
+    const { device, ring, control, stream } = this.#home;
+    const { slotBytes, fields } = this.program.ring;
+    const loop = this.#bound?.loop;
+    invariant(loop !== undefined && loop !== "refused", "a loop is prepared before it runs");
+    this.#writeInputs(inputs);
+    const runs = Math.min(device.loopRuns, ringSlots(slotBytes));
+    const slots = ring.claimAll(slotBytes, runs);
+    // Ahead of the graph: its launches begin anew with every run, its inputs do not.
+    this.#copyInputs();
+    control.begin(end, runs);
+    device.driver.graphLaunch(loop.exec, stream);
+    return new DeviceLoop(this.#home, slots, fields);
   }
 
   /**
@@ -194,7 +247,7 @@ export class LoadedProgram {
     }
   }
 
-  #bind(): void {
+  #bind(): Bound {
     this.#unbind();
     const { device, modules, memory } = this.#home;
     const kernels = new Map(this.program.kernels.map((kernel) => [kernel.entry, kernel]));
@@ -212,15 +265,19 @@ export class LoadedProgram {
         programmatic: device.overlapsLaunches && index > 0,
       };
     });
-    const exec = this.#isCaptured ? this.#capture(launches) : undefined;
-    this.#bound = { epoch: memory.epoch, launches, exec };
+    const bound = { epoch: memory.epoch, launches, exec: undefined, loop: undefined };
+    this.#bound = bound;
+    return bound;
   }
 
   #unbind(): void {
     const { device } = this.#home;
-    const exec = this.#bound?.exec;
+    const { exec, loop } = this.#bound ?? {};
     this.#bound = undefined;
     if (exec !== undefined) device.release(() => device.driver.graphExecDestroy(exec));
+    if (loop === undefined || loop === "refused") return;
+    device.release(() => device.driver.graphExecDestroy(loop.exec));
+    device.release(() => device.driver.graphDestroy(loop.graph));
   }
 
   #capture(launches: readonly KernelLaunch[]): GraphExec {
@@ -242,13 +299,67 @@ export class LoadedProgram {
     }
   }
 
+  /**
+   * The launches and the decision about the next run as the body of a loop. A driver that cannot
+   * have these launches in a body refuses the loop; runs are launched one by one then.
+   */
+  #captureLoop(launches: readonly KernelLaunch[], kernel: KernelSource): Bound["loop"] {
+    const { device, modules, control, states, stream } = this.#home;
+    const { driver } = device;
+    const graph = driver.graphCreate();
+    try {
+      // Every launch of the graph begins with a run.
+      const handle = driver.graphConditionalCreate(graph, 1);
+      const { bodies } = driver.graphAddConditionalNode(graph, [], {
+        kind: "while",
+        handle,
+        bodies: 1,
+      });
+      const [body] = bodies;
+      invariant(body !== undefined, "a loop has a body");
+      driver.streamBeginCaptureToGraph(stream, body, []);
+      try {
+        for (const launch of launches) driver.launch(launch, stream);
+        const last: KernelLaunch = {
+          function: modules.function(kernel),
+          grid: { x: 1, y: 1, z: 1 },
+          block: { x: kernel.threads, y: 1, z: 1 },
+          args: packArgs([
+            { type: "u64", value: handle },
+            { type: "ptr", value: control.block },
+            { type: "ptr", value: control.signals },
+            { type: "ptr", value: states.ptr("length") },
+            { type: "ptr", value: states.ptr("history") },
+          ]),
+          programmatic: device.overlapsLaunches,
+        };
+        driver.launch(last, stream);
+      } catch (error) {
+        device.release(() => driver.streamEndCapture(stream));
+        throw error;
+      }
+      // The body is the node's: there is nothing to give back.
+      driver.streamEndCapture(stream);
+      return { graph, exec: driver.graphInstantiate(graph) };
+    } catch (error) {
+      device.release(() => driver.graphDestroy(graph));
+      if (isRefusal(error)) return "refused";
+      throw error;
+    }
+  }
+
   /** A run, as the stream sees it. */
   #queue(launches: readonly KernelLaunch[]): void {
+    const { device, stream } = this.#home;
+    this.#copyInputs();
+    for (const launch of launches) device.driver.launch(launch, stream);
+  }
+
+  #copyInputs(): void {
     const { device, memory, stream } = this.#home;
     const { inputs, hostInputs } = memory;
     if (this.#inputs.bytes > 0 && inputs !== undefined && hostInputs !== undefined)
       device.driver.memcpyHtoDAsync(inputs, hostInputs, 0, this.#inputs.bytes, stream);
-    for (const launch of launches) device.driver.launch(launch, stream);
   }
 
   #writeInputs(inputs: Tensors): void {
@@ -306,6 +417,15 @@ export class LoadedProgram {
         return storage satisfies never;
     }
   }
+}
+
+/** True when the driver works, but not this way. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof CudaError &&
+    !error.sticky &&
+    error.result !== CUDA_RESULTS.CUDA_ERROR_OUT_OF_MEMORY
+  );
 }
 
 /**

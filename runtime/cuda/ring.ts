@@ -18,7 +18,7 @@ export interface Slot {
 
 /** Bytes of a ring with slots of this size. */
 export function ringBytes(slotBytes: number): number {
-  return ringSlots * slotBytes;
+  return ringSlots(slotBytes) * slotBytes;
 }
 
 /**
@@ -39,27 +39,52 @@ export class OutputRing {
 
   /** The slot the next run fills, emptied: what lies there may be another program's outputs. */
   claim(slotBytes: number): Slot {
-    const number = this.#number ?? Number(this.#readNumber()[0] ?? 0);
-    const slot = { number, offset: (number % ringSlots) * slotBytes };
-    Atomics.store(this.#header(slot), 0, number | 0);
+    const slot = this.#empty(this.#next(), slotBytes);
     // Unless the run is seen to end, it is anyone's guess whether the device has counted it.
     this.#number = undefined;
     return slot;
+  }
+
+  /** The slots that the runs of a loop fill, at most as many as the ring has. */
+  claimAll(slotBytes: number, count: number): readonly Slot[] {
+    const first = this.#next();
+    this.#number = undefined;
+    return Array.from({ length: count }, (_, i) => this.#empty(first + i, slotBytes));
   }
 
   isPublished(slot: Slot): boolean {
     return Atomics.load(this.#header(slot), 0) === ((slot.number + 1) | 0);
   }
 
-  /** Copies of a published slot's outputs. */
+  /** Copies of a published slot's outputs, the last that are under way. */
   take(slot: Slot, fields: readonly RingField[]): Tensors {
-    this.#number = slot.number + 1;
+    this.settle(slot.number + 1);
+    return this.read(slot, fields);
+  }
+
+  /** No run is under way, and so many slots have been filled. */
+  settle(number: number): void {
+    this.#number = number;
+  }
+
+  /** Copies of a published slot's outputs. */
+  read(slot: Slot, fields: readonly RingField[]): Tensors {
     return Object.fromEntries(
       fields.map(({ name, dtype, elements, offset }) => {
         const bytes = this.#view(slot.offset + offset, elements * byteSize(dtype));
         return [name, decodeTensor(dtype, bytes)];
       }),
     );
+  }
+
+  #next(): number {
+    return this.#number ?? Number(this.#readNumber()[0] ?? 0);
+  }
+
+  #empty(number: number, slotBytes: number): Slot {
+    const slot = { number, offset: (number % ringSlots(slotBytes)) * slotBytes };
+    Atomics.store(this.#header(slot), 0, number | 0);
+    return slot;
   }
 
   #header(slot: Slot): Int32Array {

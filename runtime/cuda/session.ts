@@ -8,6 +8,7 @@ import { type CudaDevice, disposed } from "./device.ts";
 import { CudaExecutable, type ExecutableHost, openSymbols } from "./executable.ts";
 import { constantBytes, type ProgramHome, sharedNeeds } from "./loaded-program.ts";
 import { checkRoom, explainAllocation } from "./memory-errors.ts";
+import { LoopControl } from "./loop-control.ts";
 import type { KernelModules } from "./modules.ts";
 import { OutputRing, ringNumber } from "./ring.ts";
 import { SessionMemory } from "./session-memory.ts";
@@ -20,7 +21,7 @@ export interface SessionMemoryUse {
   readonly states: number;
   /** Scratch memory that all its programs share. */
   readonly arena: number;
-  /** Constants, inputs, counters. */
+  /** Constants, inputs, counters, what steers loops. */
   readonly programs: number;
   /** Page-locked host memory that outputs come back through. */
   readonly ring: number;
@@ -41,6 +42,7 @@ export class CudaSession implements Session {
   readonly #stream: Stream;
   readonly #states: States;
   readonly #memory: SessionMemory;
+  readonly #control: LoopControl;
   readonly #host: ExecutableHost;
   readonly #executables = new Set<CudaExecutable>();
   /** Ends with the last piece of work so far. */
@@ -48,11 +50,12 @@ export class CudaSession implements Session {
   #isDisposed = false;
 
   constructor(options: SessionOptions) {
-    const { device, modules, weights, dims } = options;
+    const { device, modules, compiler, weights, dims } = options;
     this.#options = options;
     this.#stream = device.attempt("session", () => device.driver.streamCreate());
     this.#states = new States(device, this.#stream);
     this.#memory = new SessionMemory(device, this.#stream);
+    this.#control = new LoopControl(device, this.#stream, compiler);
     const home: ProgramHome = {
       device,
       modules,
@@ -60,6 +63,7 @@ export class CudaSession implements Session {
       states: this.#states,
       memory: this.#memory,
       ring: new OutputRing(this.#memory, () => this.#states.read(ringNumber)),
+      control: this.#control,
       stream: this.#stream,
       enter: () => this.#enter(),
     };
@@ -99,7 +103,13 @@ export class CudaSession implements Session {
   memory(): SessionMemoryUse {
     const { arena, ring, other } = this.#memory.bytes;
     const own = [...this.#executables].reduce((sum, { bytes }) => sum + bytes, 0);
-    return { states: this.#states.bytes, arena, programs: own + other, ring };
+    const loop = this.#control.bytes;
+    return {
+      states: this.#states.bytes,
+      arena,
+      programs: own + other + loop.device,
+      ring: ring + loop.host,
+    };
   }
 
   dispose(): void {
@@ -107,6 +117,7 @@ export class CudaSession implements Session {
     const { device } = this.#options;
     const { driver } = device;
     // A run may be under way; its memory is given back only once nothing uses it.
+    this.#control.stop();
     device.release(() => {
       device.enter();
       driver.streamSynchronize(this.#stream);
@@ -115,6 +126,7 @@ export class CudaSession implements Session {
     for (const executable of [...this.#executables]) executable.dispose();
     this.#states.dispose();
     this.#memory.dispose();
+    this.#control.dispose();
     device.release(() => driver.streamDestroy(this.#stream));
     this.#options.onDispose();
   }

@@ -28,6 +28,8 @@ export interface StepResult {
 export interface TreePolicy {
   /** Every tree `next` may return, so that an engine can prepare them. */
   readonly trees: readonly TreeTopology[];
+  /** Says that the choice learns from nothing: several steps may be played before it is asked again. */
+  readonly isFixed?: boolean;
   /** The tree of the next step. It fits `context.room`. */
   next(context: StepContext): TreeTopology;
   /** To be called after every step, in order. */
@@ -38,6 +40,7 @@ export interface TreePolicy {
 export function fixedPolicy(tree: TreeTopology): TreePolicy {
   return {
     trees: tree.size === 1 ? [tree] : [rootOnly, tree],
+    isFixed: true,
     next: ({ room }) => (tree.size <= room ? tree : rootOnly),
     observe: () => {},
   };

@@ -117,7 +117,7 @@ describe.skipIf(installedNvrtc().length === 0)("the CUDA executor on the emulato
     // 48 × 64 packed elements of 2 bytes, 37 floats.
     expect(weights.byteLength).toBe(48 * 64 * 2 + 37 * 4);
     const use = executor.memory();
-    expect(use).toMatchObject({ weights: weights.byteLength, arena: 512, ring: 4 * 192 });
+    expect(use).toMatchObject({ weights: weights.byteLength, arena: 512, ring: 64 * 192 });
     // Cache, total, calls, ring number: whole vectors of 16 bytes.
     expect(use.states).toBe(capacity * 50 * 2 + 160 + 16 + 16);
     expect(use.kernels).toBeGreaterThan(1000);

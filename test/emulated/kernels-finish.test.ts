@@ -46,16 +46,17 @@ describe.skipIf(installedNvrtc().length === 0)("the kernel at the end of a run",
 
   const slotBytes = 64;
   const counted = (filled: number): readonly (readonly [number, LabBuffer])[] => [
-    [ring, new Uint8Array(ringSlots * slotBytes)],
+    [ring, new Uint8Array(ringSlots(slotBytes) * slotBytes)],
     [number, Int32Array.of(filled)],
   ];
 
   it("fills the slots of the ring in turn and numbers them from one", () => {
-    for (const filled of [0, 1, 3, 4, 4711]) {
+    const slots = ringSlots(slotBytes);
+    for (const filled of [0, 1, slots - 1, slots, 4711]) {
       const after = run({ ...nothing, slotBytes }, counted(filled));
       expect(ints(after.get(number))).toEqual([filled + 1]);
-      const expected = new Array<number>((ringSlots * slotBytes) / 4).fill(0);
-      expected[(filled % ringSlots) * (slotBytes / 4)] = filled + 1;
+      const expected = new Array<number>((slots * slotBytes) / 4).fill(0);
+      expected[(filled % slots) * (slotBytes / 4)] = filled + 1;
       expect(ints(after.get(ring))).toEqual(expected);
     }
     expect(lab.findings()).toEqual([]);
@@ -149,7 +150,7 @@ describe.skipIf(installedNvrtc().length === 0)("the kernel at the end of a run",
       },
       [
         [1, x],
-        [ring, new Uint8Array(ringSlots * bytes)],
+        [ring, new Uint8Array(ringSlots(bytes) * bytes)],
         [number, Int32Array.of(1)],
       ],
     );
@@ -182,11 +183,11 @@ describe("the text of the kernel at the end of a run", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(256)
-      finish_1_states_1_outputs_401572(const int* length, int* number, unsigned char* ring, int slot_bytes, const int* length_1, int elements, int offset, int* state) {
+      finish_1_states_1_outputs_573935(const int* length, int* number, unsigned char* ring, int slot_bytes, int slots, const int* length_1, int elements, int offset, int* state) {
         grid_launch_dependents();
         grid_dependency_wait();
         const int filled = number[0];
-        unsigned char* slot = ring + static_cast<size_t>(filled % 4) * slot_bytes;
+        unsigned char* slot = ring + static_cast<size_t>(filled % slots) * slot_bytes;
         __shared__ Staged staged;
         evaluate<256, 0>(staged.update_0, 1, [&](int i) { return length[i]; });
         evaluate<256, 1>(reinterpret_cast<int*>(slot + offset), elements, [&](int i) { return length_1[i]; });

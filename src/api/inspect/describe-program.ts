@@ -210,7 +210,7 @@ function memoryOf(program: Program, graph: Graph): MemoryTotals {
     caches,
     other,
     arena: program.arenaBytes,
-    ring: ringSlots * program.ring.slotBytes,
+    ring: ringSlots(program.ring.slotBytes) * program.ring.slotBytes,
     capacity: program.dims.capacity ?? 0,
   };
 }

@@ -47,7 +47,7 @@ export function makeKernelSpec(
     dynamicSharedBytes: kernel.sharedBytes,
     ...(cluster === undefined ? {} : { cluster }),
     dims: program.dims,
-    ring: { slots: ringSlots, slotBytes: program.ring.slotBytes },
+    ring: { slots: ringSlots(program.ring.slotBytes), slotBytes: program.ring.slotBytes },
     launches: distinctLaunches(program, kernel.entry, describe),
   };
 }

@@ -124,14 +124,14 @@ describe("generated text", () => {
     expect(entries(program, "finish")).toMatchInlineSnapshot(`
       "
       extern "C" __global__ void __launch_bounds__(256)
-      KERNEL(const int* in_length, const int* in_count, const int* in_following, int* number, unsigned char* ring, int slot_bytes, int elements, int offset, int* state, int* state_1) {
+      KERNEL(const int* in_length, const int* in_count, const int* in_following, int* number, unsigned char* ring, int slot_bytes, int slots, int elements, int offset, int* state, int* state_1) {
         grid_launch_dependents();
         grid_dependency_wait();
         const auto f_add = [=](int i) -> int { return in_length[i] + in_count[i]; };
         const auto f_add_1 = [=](int i) -> int { return in_count[i] + -1; };
         const auto f_gather = [=](int i) -> int { return in_following[f_add_1(i)]; };
         const int filled = number[0];
-        unsigned char* slot = ring + static_cast<size_t>(filled % 4) * slot_bytes;
+        unsigned char* slot = ring + static_cast<size_t>(filled % slots) * slot_bytes;
         __shared__ Staged staged;
         evaluate<256, 0>(staged.update_0, 1, [&](int i) { return f_add(i); });
         evaluate<256, 1>(staged.update_1, 1, [&](int i) { return f_gather(i); });
