@@ -12,6 +12,7 @@ export interface LaunchTimes {
   readonly most: number;
 }
 
+/** Times of an edited kernel and of its reference, measured in turns. */
 export interface TimeComparison {
   readonly edited: LaunchTimes;
   readonly reference: LaunchTimes;
