@@ -29,10 +29,12 @@ export function conditionsOf(file: ResultFile): Condition[] {
   return rows.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 
-/** In short, for captions: `AMD EPYC, 2 cores; commit fec40e069774+, 2026-11-21`. */
+/** In short, for captions: `AMD EPYC, 2 cores; commit fec40e069774+, 2026-11-21`; a busy one says so. */
 export function shortConditions(file: ResultFile): string {
-  const { cpu, cores, commit, date } = file.results.environment;
-  return `${cpu}, ${cores} cores; commit ${commit}, ${date.slice(0, 10)}`;
+  const { cpu, cores, commit, date, loadBefore } = file.results.environment;
+  const load =
+    loadBefore > cores / 2 ? `, busy with other work (load ${loadBefore.toFixed(1)})` : "";
+  return `${cpu}, ${cores} cores${load}; commit ${commit}, ${date.slice(0, 10)}`;
 }
 
 function checksOf(file: ResultFile & { kind: "suite" | "decode" }): string | undefined {

@@ -59,9 +59,18 @@ describe("the charts of a file", () => {
   it("say what the figures were measured with", () => {
     const { cpu, cores, commit, date } = decode.results.environment;
     for (const { caption } of chartsOf(decode)) {
-      expect(caption).toContain(`${cpu}, ${cores} cores; commit ${commit}, ${date.slice(0, 10)}.`);
+      expect(caption).toContain(`${cpu}, ${cores} cores`);
+      expect(caption).toContain(`; commit ${commit}, ${date.slice(0, 10)}.`);
       expect(caption).toContain("demo/model/base on cpu");
     }
+  });
+
+  it("say when the machine was busy", () => {
+    const busy = changed(({ environment }) => ({ environment: { ...environment, loadBefore: 9 } }));
+    expect(chartsOf(busy)[0]?.caption).toContain(
+      "8 cores, busy with other work (load 9.0); commit",
+    );
+    expect(chartsOf(suite)[0]?.caption).toContain("8 cores; commit");
   });
 
   it("have no tree sweep where heads were not measured", () => {
