@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { HydrantError } from "../src/index.ts";
 import { register as registerCpuKernels } from "./commands/cpu-kernels.ts";
 import { register as registerDecode } from "./commands/decode.ts";
+import { register as registerModel } from "./commands/model.ts";
 import { register as registerPrompts } from "./commands/prompts.ts";
 import { register as registerReport } from "./commands/report.ts";
 import { register as registerSuite } from "./commands/suite.ts";
@@ -19,6 +20,7 @@ const program = new Command("bench")
 for (const register of [
   registerSuite,
   registerDecode,
+  registerModel,
   registerPrompts,
   registerReport,
   registerCpuKernels,
@@ -32,7 +34,10 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await program.parseAsync();
+  // `--model` stands for the command, where nothing else can be meant.
+  const [first, second = "--"] = process.argv.slice(2);
+  const isModel = first === "--model" && second.startsWith("--");
+  await program.parseAsync(isModel ? process.argv.with(2, "model") : process.argv);
 } catch (error) {
   if (!(error instanceof HydrantError)) throw error;
   console.error(`bench: ${error.oneLine}`);

@@ -17,7 +17,10 @@ export const phaseMeanings: Readonly<Record<Phase, string>> = {
 };
 
 /** The phase of every launch, told by the labels of its nodes. */
-export function phasesOf({ launches, kernels }: ProgramOutline): readonly Phase[] {
+export function phasesOf({
+  launches,
+  kernels,
+}: Pick<ProgramOutline, "launches" | "kernels">): readonly Phase[] {
   const families = launches.map(({ kernel }) => kernels[kernel]?.family);
   const firstLayer = launches.findIndex(({ label }) => /\blayers\.0\./.test(label));
   let lastDraft = -1;
