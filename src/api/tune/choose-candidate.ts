@@ -9,18 +9,15 @@ export interface CandidateChoice {
 
 /** Less than this is not worth leaving what is known to work. */
 const leastGain = 0.02;
-/** Of the rounds, how many it must win. */
-const leastWins = 0.75;
 
 /**
  * The fastest configuration, or the usual one where no other is faster beyond the noise: by 2 % and
- * by the spread of the usual one's own times (the middle half of them), and in three of four rounds.
+ * by the width of the middle half of its ratios to the usual one: it then wins three of four rounds.
  * @param times by configuration, the usual one first, then by round; a round's are of one moment, so
  *   that ratios within a round know no clocks. Empty for a configuration that was refused.
  */
 export function chooseCandidate(times: readonly (readonly number[])[]): CandidateChoice {
   const [usual = []] = times;
-  const noise = (quantile(usual, 0.75) - quantile(usual, 0.25)) / quantile(usual, 0.5);
   const ratios = times.map((rounds) => rounds.map((time, round) => time / (usual[round] ?? time)));
   let [index, ratio] = [0, 1];
   for (const [candidate, rounds] of ratios.entries()) {
@@ -32,16 +29,12 @@ export function chooseCandidate(times: readonly (readonly number[])[]): Candidat
   const rounds = ratios[index] ?? [];
   const wins = rounds.filter((one) => one < 1).length;
   const gain = percent(1 - ratio);
-  const margin = Math.max(leastGain, noise);
+  const margin = Math.max(leastGain, quantile(rounds, 0.75) - quantile(rounds, 0.25));
   if (1 - ratio < margin) {
     const reason = `the usual one: the fastest other gains ${gain}, less than ${percent(margin)}`;
     return { index: 0, ratio: 1, reason };
   }
   const won = `${wins} of ${rounds.length} rounds`;
-  if (wins < leastWins * rounds.length) {
-    const reason = `the usual one: the fastest other gains ${gain}, but only in ${won}`;
-    return { index: 0, ratio: 1, reason };
-  }
   return { index, ratio, reason: `${gain} faster than the usual one, in ${won}` };
 }
 

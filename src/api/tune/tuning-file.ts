@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Tuning } from "../../ir/program.ts";
 import { cacheDirectory } from "../../util/cache-directory.ts";
@@ -144,7 +144,8 @@ export function writeTuning(path: string, file: TuningFile): void {
     writeFileSync(part, `${JSON.stringify(file, undefined, 1)}\n`);
     renameSync(part, path);
   } catch (error) {
-    rmSync(part, { force: true });
+    // Where a parent is no folder, there is nothing of ours to take away.
+    if (existsSync(part)) rmSync(part, { force: true });
     throw new HydrantError("tune/file", `The measurements cannot be stored: ${reasonOf(error)}`, {
       path,
       hint: "Name a file in a folder that may be written to (--out), or set HYDRANT_CACHE_DIR.",
