@@ -56,6 +56,8 @@ function copyAssets() {
   copy("runtime/nvrtc/prelude", "dist/runtime/nvrtc/prelude", noTypeScript);
   copy("kernels", "dist/kernels", noTypeScript);
   copy("test/conformance/cuda", "dist/test/conformance/cuda");
+  copy("bench/ceilings", "dist/bench/ceilings", noTypeScript);
+  copy("bench/peers/torch", "bench/peers/torch", noTypeScript);
 }
 
 /** The dependencies of the product, without what is never loaded here, and the tests' `expect`. */

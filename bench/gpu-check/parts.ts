@@ -11,7 +11,7 @@ export interface Part {
   readonly load: () => Promise<{ readonly run: PartRun }>;
 }
 
-/** In the order they run: what everything rests on first, measurements before long checks. */
+/** In the order they run: what everything rests on, what the targets are of, then the long checks. */
 export const parts: readonly Part[] = [
   {
     name: "device",
@@ -23,44 +23,37 @@ export const parts: readonly Part[] = [
   {
     name: "driver",
     about: "the driver interface and the kernels of the conformance suite",
-    limit: 60,
+    limit: 45,
     needsGpu: true,
     load: () => import("./parts/driver.ts"),
   },
   {
     name: "ops",
     about: "every op against the reference interpreter",
-    limit: 90,
+    limit: 60,
     needsGpu: false,
     load: () => import("./parts/ops.ts"),
   },
   {
     name: "rows",
     about: "a row's bits among 1, 2, 7, 33, 64 and 130 rows",
-    limit: 60,
+    limit: 50,
     needsGpu: false,
     load: () => import("./parts/rows.ts"),
   },
   {
     name: "demo",
     about: "the demo model: speculative text equals plain text, with every set of heads",
-    limit: 60,
+    limit: 45,
     needsGpu: false,
     load: () => import("./parts/demo.ts"),
   },
   {
     name: "ceilings",
     about: "what copies, reads and large matrix products reach",
-    limit: 20,
+    limit: 30,
     needsGpu: true,
     load: () => import("./parts/ceilings.ts"),
-  },
-  {
-    name: "demo-steps",
-    about: "step times of a model so small that launches are all of them",
-    limit: 40,
-    needsGpu: true,
-    load: () => import("./parts/demo-steps.ts"),
   },
   {
     name: "vicuna-7b",
@@ -70,6 +63,34 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/vicuna-7b.ts"),
   },
   {
+    name: "cublas",
+    about: "matrix products beside cuBLAS's, of every size and number of rows",
+    limit: 65,
+    needsGpu: true,
+    load: () => import("./parts/cublas.ts"),
+  },
+  {
+    name: "tree-attention",
+    about: "attention of a tree after 8192 tokens",
+    limit: 40,
+    needsGpu: true,
+    load: () => import("./parts/tree-attention.ts"),
+  },
+  {
+    name: "texts",
+    about: "long greedy texts, drafted and plain: the same tokens",
+    limit: 95,
+    needsGpu: false,
+    load: () => import("./parts/texts.ts"),
+  },
+  {
+    name: "torch",
+    about: "the same shapes in torch: plain and Hydra++, eager and as CUDA graphs",
+    limit: 98,
+    needsGpu: true,
+    load: () => import("./parts/torch.ts"),
+  },
+  {
     name: "llama-3.1-8b",
     about: "the same at grouped queries and a large vocabulary",
     limit: 75,
@@ -77,44 +98,51 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/llama-3.1-8b.ts"),
   },
   {
+    name: "llama-2-13b",
+    about: "the same step times for 13 billion parameters",
+    limit: 75,
+    needsGpu: true,
+    load: () => import("./parts/llama-2-13b.ts"),
+  },
+  {
+    name: "demo-steps",
+    about: "step times of a model so small that launches are all of them",
+    limit: 40,
+    needsGpu: true,
+    load: () => import("./parts/demo-steps.ts"),
+  },
+  {
     name: "bench",
     about: "the benchmark suite: kernels of a 7B model by rows, then its steps as time allows",
-    limit: 110,
+    limit: 75,
     needsGpu: true,
     load: () => import("./parts/bench.ts"),
   },
   {
     name: "golden",
     about: "traces of the original implementation",
-    limit: 60,
+    limit: 40,
     needsGpu: false,
     load: () => import("./parts/golden.ts"),
   },
   {
     name: "lossless",
     about: "random models: speculation with every kind of heads equals plain decoding",
-    limit: 90,
+    limit: 60,
     needsGpu: false,
     load: () => import("./parts/lossless.ts"),
   },
   {
-    name: "llama-2-13b",
-    about: "the same step times for 13 billion parameters",
-    limit: 90,
-    needsGpu: true,
-    load: () => import("./parts/llama-2-13b.ts"),
-  },
-  {
     name: "load",
     about: "a checkpoint from disk to the device",
-    limit: 60,
+    limit: 45,
     needsGpu: true,
     load: () => import("./parts/load.ts"),
   },
   {
     name: "sanitizer",
     about: "compute-sanitizer, where it is installed: memory accesses and shared-memory races",
-    limit: 150,
+    limit: 95,
     needsGpu: true,
     load: () => import("./parts/sanitizer.ts"),
   },

@@ -3,7 +3,7 @@ import { planSuite, runSuite, type SuiteOptions } from "../../suite/run-suite.ts
 import type { PartContext } from "../part.ts";
 
 /** Nothing more is begun after this time: the part must end within its limit. */
-const mostSeconds = 70;
+const mostSeconds = 45;
 
 const whole = {
   suites: ["kernels", "steps"],

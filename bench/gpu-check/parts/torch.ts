@@ -14,7 +14,7 @@ const contexts = [512, 2048];
 /** The heads first: they take seconds, and compiling a plain loop takes what is left. */
 const peers = [
   { peer: "hydra", limitSeconds: 35 },
-  { peer: "plain", limitSeconds: 70 },
+  { peer: "plain", limitSeconds: 60 },
 ] as const;
 
 /** The same shapes in torch: plain decoding and a Hydra++ step, eager and as CUDA graphs. */

@@ -80,7 +80,7 @@ export async function runTorchPeer(settings: TorchSettings): Promise<TorchReport
   const [input, output] = [join(folder, "settings.json"), join(folder, "results.json")];
   try {
     writeFileSync(input, JSON.stringify(forPython(settings)));
-    const ended = await runCommand([python, script, peer, input, output], limitSeconds).catch(
+    const ended = await runCommand([python, "-B", script, peer, input, output], limitSeconds).catch(
       (error: unknown) => ({ code: 127, timedOut: false, output: String(error) }),
     );
     const cut = ended.timedOut
