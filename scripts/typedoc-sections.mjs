@@ -6,7 +6,7 @@ const sections = [
   [/^src\/util\//, "Errors"],
   [/^src\/inspection\/|^src\/api\/(inspect|record)/, "Inspecting programs"],
   [/^src\/api\/(kernel|workbench)/, "Single kernels"],
-  [/^src\/api\/doctor/, "The machine"],
+  [/^src\/api\/(doctor|tune)/, "The machine"],
   [/^src\/speculation\//, "Draft trees"],
   [/^src\/text\/(chat|conversation|input|message)/, "Conversations"],
   [/^src\/text\/|tokenizer/, "Tokens"],

@@ -52,6 +52,7 @@ export async function diagnose(): Promise<DoctorReport> {
   checks.push(checkCache());
   checks.push(await checkKernel("the emulator", "emulator", nvrtc.length > 0));
   if (devices.length > 0) checks.push(await checkKernel("the GPU", "cuda", nvrtc.length > 0));
+  if (driver !== undefined && nvrtc.length > 0) checks.push(...(await checkTuning(driver)));
   driver?.close();
   checks.push(await checkAuto());
   return { checks, devices, nvrtc };
@@ -161,6 +162,32 @@ function checkCache(): DoctorCheck {
       detail: `kernels are compiled anew in every process: ${reason}`,
       fix: "Set HYDRANT_CACHE_DIR to a folder you may write.",
     };
+  }
+}
+
+/** Whether each device's kernels are configured by measurements, and why not. */
+export async function checkTuning(driver: CudaDriver): Promise<DoctorCheck[]> {
+  const { identifyDevice } = await import("../../runtime/cuda/device.ts");
+  const { openNvrtc } = await import("../../runtime/nvrtc/nvrtc.ts");
+  const { tuningIdentity } = await import("./tune/identity.ts");
+  const { findTuning } = await import("./tune/tuning-file.ts");
+  try {
+    const newest =
+      driver.kind === "emulator" ? {} : { maxMajor: Math.floor(driver.driverVersion() / 1000) };
+    const nvrtc = openNvrtc(newest);
+    return Array.from({ length: driver.deviceCount() }, (_, ordinal): DoctorCheck => {
+      const identity = identifyDevice(driver, driver.deviceGet(ordinal), nvrtc);
+      const { status, path, detail } = findTuning(tuningIdentity(identity)).state;
+      const name = `Tuning of ${identity.name}`;
+      const where = path === undefined ? detail : `${detail} (${path})`;
+      if (status === "used" || status === "off") return { name, status: "ok", detail: where };
+      const fix = `hydra tune --device cuda:${ordinal} --model DIR; without, kernels have their usual configurations.`;
+      return { name, status: "missing", detail: where, fix };
+    });
+  } catch (error) {
+    // What is wrong with the driver or the compiler has been told.
+    if (!(error instanceof HydrantError)) throw error;
+    return [];
   }
 }
 

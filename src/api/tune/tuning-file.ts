@@ -84,7 +84,7 @@ export function findTuning(
     if (problem !== undefined) return ignored(path, problem);
     const choices = Object.fromEntries(file.kernels.map(({ key, chosen }) => [key, chosen]));
     const changed = file.kernels.filter(({ chosen, candidates }) => chosen !== candidates[0]?.name);
-    const detail = `${file.kernels.length} kernels measured, ${changed.length} not as usual`;
+    const detail = `kernels measured: ${file.kernels.length}, not as usual: ${changed.length}`;
     return { tuning: { choices }, state: { status: "used", path, detail } };
   } catch (error) {
     return ignored(path, reasonOf(error));

@@ -63,7 +63,7 @@ describe("a tuning file", () => {
     expect(state).toMatchObject({
       status: "used",
       path,
-      detail: "2 kernels measured, 1 not as usual",
+      detail: "kernels measured: 2, not as usual: 1",
     });
     expect(readdirSync(join(folder, "tuning"))).toEqual(["nvidia-h200-sm-90a.json"]);
   });
