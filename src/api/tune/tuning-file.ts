@@ -34,6 +34,7 @@ export interface TunedKernel {
   readonly rounds: number;
 }
 
+/** One configuration, and its times in the file's unit. */
 export interface TunedCandidate {
   readonly name: string;
   readonly median?: number | undefined;
