@@ -27,6 +27,7 @@ DEVICE bool is_asked_to_end(const volatile Signals* signals) { return __any_sync
 // over the lanes, so that the usual few of them cost one wait for memory.
 DEVICE bool has_stop(const Block& block, int stop_count, const int* history, int begin, int end) {
   bool found = false;
+#pragma unroll 1
   for (int i = threadIdx.x; i < (end - begin) * stop_count; i += 32)
     found |= history[begin + i / stop_count] == block.stops[i % stop_count];
   return __any_sync(0xffffffffu, found);

@@ -103,24 +103,27 @@ export class LoadedProgram {
 
   /** Compiles, loads, uploads and captures what is not yet. No run of the session may be under way. */
   async prepare(): Promise<void> {
-    const bound = await this.#prepare(this.program.kernels);
+    const bound = await this.#prepare();
     if (this.#isCaptured) bound.exec ??= this.#capture(bound.launches);
   }
 
   /** As `prepare`, for `startLoop`. @returns false when there are no loops here. */
   async prepareLoop(): Promise<boolean> {
-    const { control, states } = this.#home;
-    const { kernel } = control;
+    const { modules, control, states } = this.#home;
     const hasStates = states.has("length") && states.has("history");
-    if (kernel === undefined || !this.#isCaptured || !this.#publishes || !hasStates) return false;
-    const bound = await this.#prepare([...this.program.kernels, kernel]);
-    control.reserve();
+    if (!this.#isCaptured || !this.#publishes || !hasStates) return false;
+    const bound = await this.#prepare();
+    const kernel = await control.prepare(modules);
+    if (kernel === undefined) return false;
+    this.#home.enter();
+    if (this.#isDisposed) throw disposed("graph");
     bound.loop ??= this.#captureLoop(bound.launches, kernel);
     return bound.loop !== "refused";
   }
 
-  async #prepare(kernels: readonly KernelSource[]): Promise<Bound> {
+  async #prepare(): Promise<Bound> {
     const { modules, memory } = this.#home;
+    const { kernels } = this.program;
     if (!modules.isLoaded(kernels)) {
       await modules.load(kernels);
       this.#home.enter();

@@ -1,10 +1,11 @@
 import { loopBlock, loopSignals, maxLoopStopTokens } from "../../src/ir/loop-block.ts";
 import type { KernelSource, ProgramCompiler } from "../../src/ir/program.ts";
-import { invariant } from "../../src/util/errors.ts";
+import { HydrantError, invariant } from "../../src/util/errors.ts";
 import type { DevicePtr, HostMemory, Stream } from "../driver/driver.ts";
 import type { LoopEnd } from "../executor.ts";
 import type { CudaDevice } from "./device.ts";
 import { explainAllocation } from "./memory-errors.ts";
+import type { KernelModules } from "./modules.ts";
 
 const wordBytes = 4;
 const blockBytes = wordBytes * loopBlock.words;
@@ -18,7 +19,7 @@ const sharedBytes = imageOffset + blockBytes;
  */
 export class LoopControl {
   /** What ends a run; undefined where there are no loops. */
-  readonly kernel: KernelSource | undefined;
+  #kernel: KernelSource | undefined;
   readonly #device: CudaDevice;
   readonly #stream: Stream;
   #block: DevicePtr | undefined;
@@ -27,7 +28,26 @@ export class LoopControl {
   constructor(device: CudaDevice, stream: Stream, compiler: ProgramCompiler) {
     this.#device = device;
     this.#stream = stream;
-    this.kernel = device.hasLoops ? compiler.loop?.() : undefined;
+    this.#kernel = device.hasLoops ? compiler.loop?.() : undefined;
+  }
+
+  /**
+   * Makes ready what ends a run. @returns it, or undefined where there are no loops: where compiler
+   * and driver cannot agree on it as well, for which no generation need fail.
+   */
+  async prepare(modules: KernelModules): Promise<KernelSource | undefined> {
+    const kernel = this.#kernel;
+    if (kernel === undefined) return undefined;
+    try {
+      if (!modules.isLoaded([kernel])) await modules.load([kernel]);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#kernel = undefined;
+      return undefined;
+    }
+    this.#device.enter();
+    this.#reserve();
+    return kernel;
   }
 
   get block(): DevicePtr {
@@ -48,7 +68,7 @@ export class LoopControl {
   }
 
   /** @throws HydrantError `cuda/session-too-large` */
-  reserve(): void {
+  #reserve(): void {
     const { driver } = this.#device;
     try {
       this.#block ??= driver.memAlloc(blockBytes);
@@ -107,4 +127,11 @@ export class LoopControl {
     invariant(this.#shared !== undefined, "a loop's signals are allocated before it is bound");
     return this.#shared;
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof HydrantError &&
+    (error.code === "cuda/kernel-refused" || error.code === "nvrtc/compile")
+  );
 }

@@ -10,6 +10,7 @@ const pairs: Readonly<Record<string, string>> = {
   eventCreate: "eventDestroy",
   moduleLoadData: "moduleUnload",
   streamEndCapture: "graphDestroy",
+  graphCreate: "graphDestroy",
   graphInstantiate: "graphExecDestroy",
 };
 const undoing = new Set(Object.values(pairs));
@@ -26,7 +27,7 @@ export interface FailingDriver {
   calls(): number;
   /** The call that failed. */
   failed(): string | undefined;
-  /** What was made and not given back, by the call that made it. */
+  /** What was made and not given back, by the call that would. */
   live(): Readonly<Record<string, number>>;
 }
 
@@ -34,6 +35,7 @@ export interface FailingDriver {
 export function failingDriver(real: CudaDriver, at: number, failure: Failure): FailingDriver {
   let calls = 0;
   let failed: string | undefined;
+  let isBodyCapture = false;
   const live = new Map<string, number>();
   const count = (name: string, change: number) => live.set(name, (live.get(name) ?? 0) + change);
 
@@ -51,15 +53,19 @@ export function failingDriver(real: CudaDriver, at: number, failure: Failure): F
     // A real driver takes things back whatever it has to report.
     if (fails && failure === "once" && undoing.has(name)) method.apply(real, args);
     // A capture ends even when it cannot be had.
-    if (fails && failure === "once" && name === "streamEndCapture")
-      real.graphDestroy(method.apply(real, args) as Graph);
-    if (!fails || failure === "once") {
-      const maker = Object.keys(pairs).find((made) => pairs[made] === name);
-      if (maker !== undefined) count(maker, -1);
+    if (fails && failure === "once" && name === "streamEndCapture") {
+      const graph = method.apply(real, args) as Graph;
+      if (!isBodyCapture) real.graphDestroy(graph);
     }
+    if (undoing.has(name) && (!fails || failure === "once")) count(name, -1);
     if (fails) fail(name);
     const result = method.apply(real, args);
-    if (pairs[name] !== undefined) count(name, 1);
+    if (name === "streamBeginCapture") isBodyCapture = false;
+    if (name === "streamBeginCaptureToGraph") isBodyCapture = true;
+    // Captured into the body of a node, which owns it.
+    const isBody = name === "streamEndCapture" && isBodyCapture;
+    const undo = pairs[name];
+    if (undo !== undefined && !isBody) count(undo, 1);
     return result;
   };
   const driver = new Proxy(real, {
