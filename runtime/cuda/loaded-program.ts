@@ -206,7 +206,7 @@ export class LoadedProgram {
     invariant(bound !== undefined, "a program is prepared before it runs");
     this.#writeInputs(inputs);
     const slot = this.#publishes ? ring.claim(this.program.ring.slotBytes) : undefined;
-    const endHold = holdStream(driver, stream);
+    const endHold = holdStream(driver, stream, 2);
     const [begin, end] = [0, 1].map(() => driver.eventCreate({ timing: true }));
     invariant(begin !== undefined && end !== undefined, "two events were made");
     try {
@@ -435,11 +435,12 @@ function isRefusal(error: unknown): boolean {
  * Gives a GPU some milliseconds of work, so that what is queued meanwhile runs without waiting for
  * the host between launches. @returns gives the memory back.
  */
-function holdStream(driver: CudaDriver, stream: Stream): () => void {
+function holdStream(driver: CudaDriver, stream: Stream, milliseconds = 8): () => void {
   if (driver.kind === "emulator") return () => {};
   const bytes = Math.min(2 ** 32 - 1, Math.floor(driver.memoryInfo().free / 2));
   const ballast = driver.memAlloc(bytes);
-  for (let i = 0; i < 8; i++) driver.memsetD8Async(ballast, 0, bytes, stream);
+  // A GPU clears about this much in a millisecond.
+  for (let i = 0; i < milliseconds; i++) driver.memsetD8Async(ballast, 0, bytes, stream);
   return () => driver.memFree(ballast);
 }
 
