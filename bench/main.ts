@@ -6,6 +6,7 @@ import { register as registerModel } from "./commands/model.ts";
 import { register as registerPrompts } from "./commands/prompts.ts";
 import { register as registerReport } from "./commands/report.ts";
 import { register as registerSuite } from "./commands/suite.ts";
+import { register as registerTargets } from "./commands/targets.ts";
 
 /*
  * The front end of all benchmarks: a file per command in commands/. Without a command the suite runs.
@@ -23,6 +24,7 @@ for (const register of [
   registerModel,
   registerPrompts,
   registerReport,
+  registerTargets,
   registerCpuKernels,
 ])
   register(program);
