@@ -9,7 +9,7 @@ import { allDevices } from "../suite/devices.ts";
 import { showProgress } from "../suite/progress.ts";
 import { type BenchResults, type BenchSuite, benchSuites } from "../suite/results.ts";
 import { type DeviceChoice, planSuite, plannedKeys, runSuite } from "../suite/run-suite.ts";
-import { suitesNamed } from "../suite/selection.ts";
+import { filterKeys, suitesNamed } from "../suite/selection.ts";
 import { formatResults } from "../suite/tables.ts";
 import { count, counts, names } from "./numbers.ts";
 
@@ -94,8 +94,22 @@ async function run(flags: Flags): Promise<number> {
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(results, null, 1)}\n`);
   console.log(formatResults(results));
   const isRight = results.entries.every(({ check }) => check.status !== "failed");
-  const isKept = old === undefined || reportChanges(old, flags.compare ?? "", results);
+  const isKept =
+    old === undefined || reportChanges(askedOf(old, flags), flags.compare ?? "", results);
   return isRight && (isKept || flags.failOnRegression !== true) ? 0 : 1;
+}
+
+/** Of the old results what these flags ask for, so that the rest does not count as missing. */
+function askedOf(old: BenchResults, { suite, filter, rows, shapes, device }: Flags): BenchResults {
+  const entries = old.entries.filter(
+    (entry) =>
+      suite.includes(entry.suite) &&
+      (device.includes("all") || device.some((name) => entry.device.startsWith(name))) &&
+      (rows?.includes(entry.rows) ?? true) &&
+      (shapes?.includes(entry.shape) ?? true) &&
+      filterKeys([entry], filter).length > 0,
+  );
+  return { ...old, entries };
 }
 
 /** @returns whether nothing got worse. */
