@@ -1,5 +1,7 @@
 import type { CudaDriver } from "../../runtime/driver/driver.ts";
-import type { ProductLibrary } from "../peers/cublas/cublas.ts";
+import { HydrantError } from "../../src/util/errors.ts";
+import { Cublas, type ProductLibrary } from "../peers/cublas/cublas.ts";
+import { findCublas } from "../peers/cublas/find-cublas.ts";
 import { spread } from "../decode/statistics.ts";
 import { DeviceKernels } from "./device-kernels.ts";
 
@@ -41,5 +43,21 @@ export function measureMatrixRate(
   } finally {
     for (const ptr of [x, weights, y]) driver.memFree(ptr);
     kernels.close();
+  }
+}
+
+/** Operations a second of large bf16 products; undefined where there is no cuBLAS. */
+export function matrixRate(driver: CudaDriver, ordinal: number): number | undefined {
+  driver.contextSetCurrent(driver.primaryContextRetain(driver.deviceGet(ordinal)));
+  try {
+    const cublas = new Cublas(findCublas(Math.floor(driver.driverVersion() / 1000)));
+    const { teraflops } = measureMatrixRate(driver, ordinal, cublas);
+    cublas.close();
+    return 1e12 * spread(teraflops).median;
+  } catch (error) {
+    if (error instanceof HydrantError && error.code === "bench/peer") return undefined;
+    throw error;
+  } finally {
+    driver.primaryContextRelease(driver.deviceGet(ordinal));
   }
 }

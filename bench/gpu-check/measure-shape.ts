@@ -17,6 +17,7 @@ import { rootOnly, type TreeTopology } from "../../src/speculation/tree.ts";
 import { invariant } from "../../src/util/errors.ts";
 import { syntheticWeights } from "../../src/weights/synthetic.ts";
 import { spread } from "../decode/statistics.ts";
+import { plainStep, shapeNames, treeStep } from "./figure-names.ts";
 import type { PartContext } from "./part.ts";
 
 interface Extent {
@@ -72,11 +73,11 @@ export async function measureShape(
 ): Promise<void> {
   const { base, drafter: hydra } = describeSynthetic(shape, "hydra++", (weights) => weights);
   const extent = part.small ? small : full;
-  const plain: readonly TimedTree[] = [{ name: "plain step", tree: rootOnly }];
+  const plain: readonly TimedTree[] = [{ name: plainStep, tree: rootOnly }];
   const trees: readonly TimedTree[] = [
     { name: "hydra++, no tree", tree: rootOnly },
     { name: "hydra++, chain of 4", tree: namedTree("chain-4") },
-    { name: tree63, tree: namedTree("mc_sim_7b_63") },
+    { name: treeStep, tree: namedTree("mc_sim_7b_63") },
   ];
   const withWeights = async (
     overlapLaunches: boolean,
@@ -116,9 +117,6 @@ export async function measureShape(
   });
 }
 
-/** As figures call the step over the published tree. */
-const tree63 = "hydra++, 63-node tree";
-
 interface TimedTree {
   readonly name: string;
   readonly tree: TreeTopology;
@@ -152,7 +150,7 @@ async function measureApart(
     await decoder.start(promptOf(base, length, 10 + length), inputs);
     for (const { name, tree } of timed)
       part.figure(
-        `${name} at ${length}, launches apart`,
+        shapeNames.apart(shapeNames.step(name, length)),
         "ms",
         await timeSteps(decoder, tree, inputs, extent),
       );
@@ -180,14 +178,14 @@ async function measureDecoder(
     await decoder.start(promptOf(base, longest, round), inputs);
     prefills.push(performance.now() - begin);
   }
-  part.figure(`${name}: prompt of ${longest}`, "ms", prefills);
+  part.figure(shapeNames.prompt(name, longest), "ms", prefills);
 
   for (const length of contexts) {
     // Sharing no token with the text before, so that the context is as long as it says.
     await decoder.start(promptOf(base, length, 10 + length), inputs);
     for (const { name: what, tree } of timed) {
       const ms = await timeSteps(decoder, tree, inputs, extent);
-      part.figure(`${what} at ${length}`, "ms", ms);
+      part.figure(shapeNames.step(what, length), "ms", ms);
       if (tree.size > 1) {
         const sampled = await timeSteps(
           decoder,
@@ -205,13 +203,13 @@ async function measureDecoder(
     const program = programCompiler.compile(graph, { capacity }, executor.target);
     const bytes = program.launches.reduce((sum, { traffic }) => sum + traffic.weightBytes, 0);
     part.note(`${what}: launches`, program.launches.length);
-    part.note(`${what}: weights read, GB`, bytes / 1e9);
+    part.note(shapeNames.weightsRead(what), bytes / 1e9);
     const executable = session.compile(graph);
     invariant(executable instanceof CudaExecutable, "CUDA sessions make CUDA executables");
     for (const length of contexts) {
       // What is timed here moves the session on without the decoder's knowing.
       await decoder.start(promptOf(base, length, 20 + length), inputs);
-      await timeOnDevice(loaded, `${what} at ${length}`, executable, inputs);
+      await timeOnDevice(loaded, shapeNames.step(what, length), executable, inputs);
     }
     executable.dispose();
   }
@@ -232,7 +230,7 @@ async function timeOnDevice(
     whole.push(await executable.time(inputs));
     rounds.push(await executable.profile(inputs));
   }
-  part.figure(`${what}, device time`, "ms", whole);
+  part.figure(shapeNames.deviceTime(what), "ms", whole);
   reportLaunches(part, what, rounds);
 }
 
@@ -240,9 +238,7 @@ async function timeOnDevice(
 function reportMemory({ part, driver, freeBefore, executor }: Loaded, name: string): void {
   const { weights, states } = executor.memory();
   const taken = freeBefore - driver.memoryInfo().free;
-  part.figure(`${name}: memory beyond weights and caches`, "MB", [
-    (taken - weights - states) / 1e6,
-  ]);
+  part.figure(shapeNames.memory(name), "MB", [(taken - weights - states) / 1e6]);
   for (const [use, bytes] of Object.entries(executor.memory()))
     part.note(`${name}: memory for ${use}, MB`, bytes / 1e6);
 }
@@ -257,13 +253,13 @@ function reportLaunches(
     rounds.map((launches) => launches.filter(of).reduce((sum, { ms }) => sum + ms, 0));
   const [launches = []] = rounds;
   part.figure(
-    `${what}: all launches, one by one`,
+    shapeNames.launches(what),
     "ms",
     sums(() => true),
   );
   for (const phase of new Set(launches.map(({ label }) => phaseOf(label))))
     part.figure(
-      `${what}, phase: ${phase}`,
+      shapeNames.phase(what, phase),
       "ms",
       sums(({ label }) => phaseOf(label) === phase),
     );

@@ -9,11 +9,8 @@ import { findGpu } from "../../src/api/find-gpu.ts";
 import type { FloatDType } from "../../src/ir/dtype.ts";
 import type { Target } from "../../src/ir/program.ts";
 import { HydrantError } from "../../src/util/errors.ts";
-import { measureMatrixRate } from "../ceilings/matrix-rate.ts";
+import { matrixRate } from "../ceilings/matrix-rate.ts";
 import { copyBandwidth } from "../ceilings/memory.ts";
-import { Cublas } from "../peers/cublas/cublas.ts";
-import { findCublas } from "../peers/cublas/find-cublas.ts";
-import { spread } from "../decode/statistics.ts";
 import { CountingDriver } from "./emulator-counters.ts";
 import type { BenchDevice } from "./results.ts";
 
@@ -178,23 +175,6 @@ async function openCuda(ordinal: number): Promise<CudaBench> {
       driver.close();
     },
   };
-}
-
-/** What large products of cuBLAS reach, operations a second; undefined without cuBLAS. */
-function matrixRate(driver: CudaDriver, ordinal: number): number | undefined {
-  const device = driver.deviceGet(ordinal);
-  driver.contextSetCurrent(driver.primaryContextRetain(device));
-  try {
-    const cublas = new Cublas(findCublas(Math.floor(driver.driverVersion() / 1000)));
-    const { teraflops } = measureMatrixRate(driver, ordinal, cublas);
-    cublas.close();
-    return 1e12 * spread(teraflops).median;
-  } catch (error) {
-    if (error instanceof HydrantError && error.code === "bench/peer") return undefined;
-    throw error;
-  } finally {
-    driver.primaryContextRelease(device);
-  }
 }
 
 function describeGpu(driver: CudaDriver, ordinal: number, target: Target): string {

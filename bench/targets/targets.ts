@@ -1,3 +1,13 @@
+import {
+  attentionName,
+  plainStep,
+  productNames,
+  shapeNames,
+  textNames,
+  torchName,
+  treeStep,
+} from "../gpu-check/figure-names.ts";
+import { namedShape } from "../../src/models/named-shapes.ts";
 import { cacheBytes, type Measured, ratio, times } from "./measured.ts";
 
 /** What a figure has to reach. */
@@ -29,7 +39,7 @@ export interface TargetValue {
 const shapes = ["vicuna-7b", "llama-3.1-8b", "llama-2-13b"] as const;
 const contexts = [512, 2048] as const;
 const promptTokens = 2048;
-const tree = "hydra++, 63-node tree";
+const longContext = 8192;
 const libraryShapes = ["vicuna-7b", "llama-3.1-8b"] as const;
 const libraryRows = [1, 8, 16, 32, 64] as const;
 const products = ["qkv", "o_proj", "gate_up", "down", "lm_head"] as const;
@@ -45,9 +55,9 @@ export const targets: readonly Target[] = [
     unit: "share",
     values: (m) =>
       steps((shape, context) => {
-        const weights = times(m.note(shape, "plain step: weights read, GB"), 1e9);
+        const weights = times(m.note(shape, shapeNames.weightsRead(plainStep)), 1e9);
         const bytes = weights === undefined ? undefined : weights + cacheBytes(shape, context);
-        const seconds = times(m.figure(shape, `plain step at ${context}`), 1e-3);
+        const seconds = times(m.figure(shape, shapeNames.step(plainStep, context)), 1e-3);
         return ratio(ratio(bytes, seconds), m.copyBandwidth);
       }),
   },
@@ -60,8 +70,8 @@ export const targets: readonly Target[] = [
     values: (m) =>
       steps((shape, context) =>
         ratio(
-          m.figure(shape, `${tree} at ${context}`),
-          m.figure(shape, `plain step at ${context}`),
+          m.figure(shape, shapeNames.step(treeStep, context)),
+          m.figure(shape, shapeNames.step(plainStep, context)),
         ),
       ),
   },
@@ -74,8 +84,8 @@ export const targets: readonly Target[] = [
     values: (m) =>
       steps((shape, context) =>
         ratio(
-          m.figure(shape, `${tree} at ${context}, phase: verify`),
-          m.figure(shape, `plain step at ${context}: all launches, one by one`),
+          m.figure(shape, shapeNames.phase(shapeNames.step(treeStep, context), "verify")),
+          m.figure(shape, shapeNames.launches(shapeNames.step(plainStep, context))),
         ),
       ),
   },
@@ -87,18 +97,18 @@ export const targets: readonly Target[] = [
     bound: { kind: "at most", value: 0.02 },
     unit: "share",
     values: (m) =>
-      ["plain step", tree].flatMap((what) =>
+      [plainStep, treeStep].flatMap((what) =>
         steps(
           (shape, context) => {
-            const name = `${what} at ${context}`;
+            const name = shapeNames.step(what, context);
             const step = m.figure(shape, name);
-            const device = m.figure(shape, `${name}, device time`);
-            const kernels = m.figure(shape, `${name}: all launches, one by one`);
+            const device = m.figure(shape, shapeNames.deviceTime(name));
+            const kernels = m.figure(shape, shapeNames.launches(name));
             if (step === undefined || device === undefined || kernels === undefined)
               return undefined;
             return Math.max(0, step - device, step - kernels) / step;
           },
-          what === tree ? ", tree" : "",
+          what === treeStep ? ", tree" : "",
         ),
       ),
   },
@@ -110,7 +120,7 @@ export const targets: readonly Target[] = [
     unit: "share",
     values: (m) =>
       library(Math.min, (name) =>
-        ratio(times(m.note("cublas", `${name}: GB/s`), 1e9), m.copyBandwidth),
+        ratio(times(m.note("cublas", productNames.rate(name)), 1e9), m.copyBandwidth),
       ),
   },
   {
@@ -121,7 +131,7 @@ export const targets: readonly Target[] = [
     unit: "ratio",
     values: (m) =>
       library(Math.max, (name) =>
-        ratio(m.figure("cublas", name), m.figure("cublas", `${name}: cuBLAS`)),
+        ratio(m.figure("cublas", name), m.figure("cublas", productNames.cublas(name))),
       ),
   },
   {
@@ -132,8 +142,9 @@ export const targets: readonly Target[] = [
     unit: "ratio",
     values: (m) =>
       libraryShapes.map((shape) => {
-        const name = `${shape}, tree at 8192, 64 rows`;
-        const read = ratio(m.note("tree-attention", `${name}: bytes`), m.copyBandwidth);
+        const name = attentionName(shape, `tree at ${longContext}`, 64);
+        const { layers } = namedShape(shape);
+        const read = ratio(cacheBytes(shape, longContext) / layers, m.copyBandwidth);
         return {
           where: shape,
           value: ratio(times(m.figure("tree-attention", name), 1e-3), read),
@@ -150,8 +161,8 @@ export const targets: readonly Target[] = [
       libraryShapes.map((shape) => ({
         where: shape,
         value: ratio(
-          m.figure(shape, `plain: prompt of ${promptTokens}`),
-          m.figure("cublas", `${shape}: products of a prompt of ${promptTokens}, cuBLAS`),
+          m.figure(shape, shapeNames.prompt("plain", promptTokens)),
+          m.figure("cublas", productNames.prompt(shape, promptTokens)),
         ),
       })),
   },
@@ -164,8 +175,8 @@ export const targets: readonly Target[] = [
     unit: "check",
     values: (m) =>
       ["vicuna-7b", "demo"].map((name) => {
-        const same = m.note("texts", `${name}: texts with the same tokens`);
-        const compared = m.note("texts", `${name}: texts compared`);
+        const same = m.note("texts", textNames.same(name));
+        const compared = m.note("texts", textNames.compared(name));
         const isMeasured = same !== undefined && compared !== undefined && compared > 0;
         return {
           where: isMeasured ? `${name}, ${compared} texts` : name,
@@ -186,20 +197,21 @@ export const targets: readonly Target[] = [
   },
   ...(
     [
-      ["torch-eager", "plain, eager", "plain step", 1, "an eager loop in torch"],
-      ["torch-graph", "plain, CUDA graph", "plain step", 1, "the same as a CUDA graph"],
+      ["torch-eager", "plain", "eager", plainStep, 1, "an eager loop in torch"],
+      ["torch-graph", "plain", "CUDA graph", plainStep, 1, "the same as a CUDA graph"],
+      ["torch-compiled", "plain", "compiled CUDA graph", plainStep, 1, "compiled, as a CUDA graph"],
+      ["torch-hydra-eager", "hydra", "eager", treeStep, 2.5, "an eager Hydra++ step in torch"],
       [
-        "torch-compiled",
-        "plain, compiled CUDA graph",
-        "plain step",
-        1,
-        "compiled, as a CUDA graph",
+        "torch-hydra",
+        "hydra",
+        "CUDA graph",
+        treeStep,
+        2.5,
+        "a Hydra++ step in torch as a CUDA graph",
       ],
-      ["torch-hydra-eager", "hydra, eager", tree, 2.5, "an eager Hydra++ step in torch"],
-      ["torch-hydra", "hydra, CUDA graph", tree, 2.5, "a Hydra++ step in torch as a CUDA graph"],
     ] as const
   ).map(
-    ([id, peer, own, value, what]): Target => ({
+    ([id, peer, name, own, value, what]): Target => ({
       id,
       title: `Speed against ${what}`,
       definition: "time of its step ÷ time of ours, same shape, heads, tree and context",
@@ -209,8 +221,8 @@ export const targets: readonly Target[] = [
         contexts.map((context) => ({
           where: `vicuna-7b, ${context} tokens`,
           value: ratio(
-            m.figure("torch", `${peer} at ${context}`),
-            m.figure("vicuna-7b", `${own} at ${context}`),
+            m.figure("torch", torchName(peer, `${name} at ${context}`)),
+            m.figure("vicuna-7b", shapeNames.step(own, context)),
           ),
         })),
     }),
@@ -225,7 +237,7 @@ export const targets: readonly Target[] = [
     values: (m) =>
       shapes.map((shape) => ({
         where: shape,
-        value: m.figure(shape, "hydra++: memory beyond weights and caches"),
+        value: m.figure(shape, shapeNames.memory("hydra++")),
       })),
   },
 ];
@@ -249,7 +261,7 @@ function library(
 ): readonly TargetValue[] {
   return libraryShapes.flatMap((shape) =>
     libraryRows.map((rows) => {
-      const each = products.map((product) => value(`${shape} ${product}, ${rows} rows`));
+      const each = products.map((product) => value(productNames.own(shape, product, rows)));
       const known = each.filter((one) => one !== undefined);
       return {
         where: `${shape}, ${rows} ${rows === 1 ? "row" : "rows"}`,

@@ -9,6 +9,7 @@ import { Cublas } from "../../peers/cublas/cublas.ts";
 import { findCublas } from "../../peers/cublas/find-cublas.ts";
 import { modelProducts } from "../../peers/cublas/model-products.ts";
 import { productExecutor } from "../../peers/cublas/own-products.ts";
+import { productNames } from "../figure-names.ts";
 import type { PartContext } from "../part.ts";
 
 const shapes = ["vicuna-7b", "llama-3.1-8b"] as const;
@@ -56,11 +57,11 @@ export async function run(part: PartContext): Promise<void> {
       const setup = { executor, kernels, library, product, rows, copies, rounds };
       await part.check(`${shape} ${product.name}: runs`, () =>
         compareProducts(setup, async ({ rows: count, own, peer, error }) => {
-          const name = `${shape} ${product.name}, ${count} rows`;
+          const name = productNames.own(shape, product.name, count);
           part.figure(name, "ms", own);
-          part.figure(`${name}: cuBLAS`, "ms", peer);
+          part.figure(productNames.cublas(name), "ms", peer);
           const moved = bytes + 2 * count * (product.inputs + product.outputs);
-          part.note(`${name}: GB/s`, moved / spread(own).median / 1e6);
+          part.note(productNames.rate(name), moved / spread(own).median / 1e6);
           await part.check(`${name}: cuBLAS's result`, () =>
             assert.ok(error <= productTolerance, `the difference is ${error} of the largest`),
           );
@@ -69,8 +70,7 @@ export async function run(part: PartContext): Promise<void> {
         }),
       );
     }
-    if (isWhole)
-      part.figure(`${shape}: products of a prompt of ${promptRows}, cuBLAS`, "ms", [promptMs]);
+    if (isWhole) part.figure(productNames.prompt(shape, promptRows), "ms", [promptMs]);
   }
   cublas.close();
   await executor.dispose();

@@ -4,6 +4,7 @@ import { loadModel, type Model, syntheticModel } from "../../../src/index.ts";
 import { namedShape } from "../../../src/models/named-shapes.ts";
 import { commonTokens } from "../../peers/torch/torch-peer.ts";
 import { root } from "../child.ts";
+import { textNames } from "../figure-names.ts";
 import type { PartContext } from "../part.ts";
 
 const demo = join(root, "demo", "model");
@@ -71,8 +72,8 @@ async function compareTexts(
       same++;
     });
   }
-  part.note(`${name}: texts compared`, compared);
-  part.note(`${name}: texts with the same tokens`, same);
+  part.note(textNames.compared(name), compared);
+  part.note(textNames.same(name), same);
   part.note(`${name}: tokens of a text`, newTokens);
   if (steps > 0) part.note(`${name}: tokens per step`, (compared * newTokens) / steps);
   if (compared < prompts)

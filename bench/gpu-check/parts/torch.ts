@@ -8,6 +8,7 @@ import {
   type TorchReport,
   type TorchResult,
 } from "../../peers/torch/torch-peer.ts";
+import { torchName } from "../figure-names.ts";
 import type { PartContext } from "../part.ts";
 
 const contexts = [512, 2048];
@@ -48,7 +49,7 @@ export async function note(
   part.note(`${peer}: peak memory, GB`, peakBytes / 1e9);
   if (cut !== undefined) part.note(`${peer}: cut short`, cut);
   for (const result of results) {
-    const name = `${peer}, ${result.name}`;
+    const name = torchName(peer, result.name);
     if (result.ms === undefined) {
       part.skip(name, result.skipped ?? "not measured");
       continue;

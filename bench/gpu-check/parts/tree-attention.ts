@@ -1,4 +1,5 @@
 import { planSuite, runSuite, type SuiteOptions } from "../../suite/run-suite.ts";
+import { attentionName } from "../figure-names.ts";
 import type { PartContext } from "../part.ts";
 
 const whole = {
@@ -24,13 +25,12 @@ export async function run(part: PartContext): Promise<void> {
     { command: "npm run bench -- --suite kernels --filter attention", mostSeconds: 25 },
     { begin: () => {}, done: () => {} },
   );
-  for (const { shape, name, rows, figures, notes, check } of entries) {
-    const what = `${shape}, ${name}, ${rows} rows`;
+  for (const { shape, name, rows, figures, check } of entries) {
+    const what = attentionName(shape, name, rows);
     if (figures.time !== undefined) {
       const { median, min, max, unit } = figures.time;
       part.figure(what, unit, [min, median, max]);
     }
-    if (typeof notes.bytes === "number") part.note(`${what}: bytes`, notes.bytes);
     if (check.status === "skipped") part.skip(what, check.reason);
     else
       await part.check(what, () => {

@@ -88,7 +88,6 @@ export const goodCheck = madeCheck({
   },
   "tree-attention": {
     figures: { "vicuna-7b, tree at 8192, 64 rows": 0.04 },
-    notes: { "vicuna-7b, tree at 8192, 64 rows: bytes": 134e6 },
   },
   texts: {
     notes: {
