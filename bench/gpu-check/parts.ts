@@ -112,6 +112,13 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/demo-steps.ts"),
   },
   {
+    name: "device-loop",
+    about: "steps that follow each other on the device: the same tokens, and what a step takes",
+    limit: 60,
+    needsGpu: false,
+    load: () => import("./parts/device-loop.ts"),
+  },
+  {
     name: "bench",
     about: "the benchmark suite: kernels of a 7B model by rows, then its steps as time allows",
     limit: 75,
