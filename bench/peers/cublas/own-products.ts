@@ -121,7 +121,8 @@ export function productGraph(
   const x = b.cast(b.state("x", tensor("f32", rows, inputs)), "bf16");
   for (let copy = 0; copy < copies; copy++) {
     const w = b.parameter(weightName(copy), tensor("bf16", outputs, inputs));
-    const y = b.scope(scope, () => b.linear(x, w, undefined, String(copy)));
+    // Stored in bf16, as the library does.
+    const y = b.scope(scope, () => b.cast(b.linear(x, w, undefined, String(copy)), "bf16"));
     const row = (index: number) =>
       b.reshape(b.cast(b.gather(y, b.constant("i32", [index])), "f32"), outputs);
     // Of the other copies one number, so that they are computed.
