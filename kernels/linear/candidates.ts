@@ -133,8 +133,8 @@ function cuts(shape: LinearShape, rows: number, usual: LinearConfig): readonly L
 /** Of multiprocessors: registers of 32 bits, and threads of the architectures that hold the fewest. */
 const registers = 65536;
 const mostThreads = 1536;
-/** Of a thread: addresses, counters, fragments of the activations. */
-const otherRegisters = 48;
+/** Of a thread, beside sums, fragments of weights and copies: addresses, counters, the epilogue. */
+const otherRegisters = 80;
 /** Of shared memory: barriers and factors of rows beside the ring, and the system's 1 KB. */
 const besideRing = 2 * 1024;
 
@@ -151,8 +151,9 @@ function isAdmissible(config: LinearConfig, shape: LinearShape, target: Target):
   const sums = 4 * m * (rowTile / 8 / warpsRows) * (parts > split * warpsK ? 2 : 1);
   // The block that comes last holds the parts of one fragment of each of its tiles.
   const gathered = split > 1 && !config.cluster ? Math.max(64, 4 * m * split) : 0;
+  // Copies are unrolled: 16 bytes each, an address in two registers.
+  const copies = (rowTile / 4 + blockM * 4) / (warpsOutputs * warpsRows);
+  const needed = sums + Math.max(gathered, 8 * m) + 2 * copies + otherRegisters;
   const each = Math.min(255, Math.floor(registers / (threads * resident) / 8) * 8);
-  return (
-    sums + Math.max(gathered, 8 * m) + otherRegisters <= each && threads * resident <= mostThreads
-  );
+  return needed <= each && threads * resident <= mostThreads;
 }
