@@ -137,7 +137,7 @@ describe.skipIf(withoutNvrtc)(`a loop on the device ${onTheEmulator}`, { timeout
   });
 
   it("says that the device is lost, whichever call it is", async () => {
-    for (let at = 6; ; at += 5) {
+    for (let at = 6; ; at += 11) {
       const emulator = await openDriver("emulator", { memoryBytes: 4 << 20, sanitizer: false });
       const failing = failingDriver(emulator, at, "sticky");
       let error: unknown;
