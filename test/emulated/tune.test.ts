@@ -3,10 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { compileGraph } from "../../codegen/compile.ts";
+import { CudaDevice } from "../../runtime/cuda/device.ts";
 import { openDriver } from "../../runtime/driver/open-driver.ts";
+import { compileAll } from "../../runtime/nvrtc/compile-all.ts";
+import { kernelOptions } from "../../runtime/nvrtc/kernel-options.ts";
 import { createCudaExecutor } from "../../src/api/compile-program.ts";
+import { cudaHeaders } from "../../src/api/cuda-headers.ts";
 import { checkTuning } from "../../src/api/doctor.ts";
 import { describeSynthetic } from "../../src/api/synthetic-model.ts";
+import { measureVariants } from "../../src/api/tune/measure-variants.ts";
+import { tunableKernels } from "../../src/api/tune/variants.ts";
 import { tune } from "../../src/api/tune/tune.ts";
 import { buildStep } from "../../src/models/decode-graphs.ts";
 import { rootOnly } from "../../src/speculation/tree.ts";
@@ -77,6 +83,51 @@ describe("hydra tune", () => {
       await expect(tune({ ...options, kernel: "no such" })).rejects.toMatchObject({
         code: "tune/kernel",
       });
+    },
+  );
+
+  it.skipIf(installedNvrtc().length === 0)(
+    `on a GPU times by turns, over memories of their own, and refuses other results (${NO_NVRTC})`,
+    { timeout: 120_000 },
+    async () => {
+      const driver = await openDriver("emulator", { memoryBytes: 2 ** 29 });
+      const device = await CudaDevice.open({ driver, activations: "stored" });
+      const { base, drafter } = describeSynthetic("demo", undefined, (weights) => weights);
+      const graph = { graph: buildStep(base, drafter, rootOnly), dims: { capacity: 1088 } };
+      const [found] = tunableKernels([graph], device.target, "rope-cache:64 rows 8x1");
+      const [usual, other] = found?.variants ?? [];
+      if (found === undefined || usual === undefined || other === undefined)
+        throw new Error("there is nothing to choose");
+      const { source } = other.kernel;
+      const wrong = { ...other.kernel, source: source.replace("kInputs = 256", "kInputs = 192") };
+      const kernel = { ...found, variants: [usual, other, { ...other, kernel: wrong }] };
+      const modules = await compileAll(
+        device.nvrtc,
+        kernel.variants.map((variant) => ({
+          source: variant.kernel.source,
+          name: "variant.cu",
+          arch: device.target.arch,
+          headers: cudaHeaders(variant.kernel.source),
+          options: kernelOptions,
+        })),
+      );
+      const measured = measureVariants(
+        { device, ordinal: 0, emulator: undefined },
+        kernel,
+        modules,
+        2,
+      );
+      expect(measured.map(({ times }) => times.length)).toEqual([2, 2, 0]);
+      expect(measured.map(({ refused }) => refused)).toEqual([
+        undefined,
+        undefined,
+        "its results differ: this is a bug, please report it",
+      ]);
+      expect(driver.findings()).toEqual([]);
+      device.close();
+      driver.close();
+      // All that was allocated was given back.
+      expect(driver.findings()).toEqual([]);
     },
   );
 });
