@@ -16,7 +16,7 @@ export const parts: readonly Part[] = [
   {
     name: "device",
     about: "driver, device, NVRTC, and what doctor says",
-    limit: 30,
+    limit: 25,
     needsGpu: false,
     load: () => import("./parts/device.ts"),
   },
@@ -65,7 +65,7 @@ export const parts: readonly Part[] = [
   {
     name: "cublas",
     about: "matrix products beside cuBLAS's, of every size and number of rows",
-    limit: 65,
+    limit: 60,
     needsGpu: true,
     load: () => import("./parts/cublas.ts"),
   },
@@ -79,7 +79,7 @@ export const parts: readonly Part[] = [
   {
     name: "texts",
     about: "long greedy texts, drafted and plain: the same tokens",
-    limit: 95,
+    limit: 80,
     needsGpu: false,
     load: () => import("./parts/texts.ts"),
   },
@@ -93,14 +93,14 @@ export const parts: readonly Part[] = [
   {
     name: "llama-3.1-8b",
     about: "the same at grouped queries and a large vocabulary",
-    limit: 75,
+    limit: 65,
     needsGpu: true,
     load: () => import("./parts/llama-3.1-8b.ts"),
   },
   {
     name: "llama-2-13b",
     about: "the same step times for 13 billion parameters",
-    limit: 75,
+    limit: 70,
     needsGpu: true,
     load: () => import("./parts/llama-2-13b.ts"),
   },
@@ -149,7 +149,7 @@ export const parts: readonly Part[] = [
   {
     name: "sanitizer",
     about: "compute-sanitizer, where it is installed: memory accesses and shared-memory races",
-    limit: 95,
+    limit: 75,
     needsGpu: true,
     load: () => import("./parts/sanitizer.ts"),
   },
