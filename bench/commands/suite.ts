@@ -42,6 +42,7 @@ export function register(program: Command): void {
     .option("--contexts <list>", "tokens before attention and before steps", counts)
     .option("--device <list>", "cpu, emulator, cuda, cuda:N, or all there are", names, ["all"])
     .option("--threads <n>", "CPU threads (default: 1 for kernels, automatic for models)", count)
+    .option("--refcheck", "compare results with the reference (default)", true)
     .option("--no-refcheck", "do not compare results with the reference")
     .option("--quick", "a few minutes: small shapes, fewer rows and rounds")
     .option("--rounds <n>", "samples of every time (default: 9, with --quick 5)", count)
