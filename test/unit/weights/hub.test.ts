@@ -263,7 +263,7 @@ describe("finding a model", () => {
       "a/b/c",
       "none",
       "org/..",
-      "../x",
+      "../hydrant-none",
       "org/name@../x",
       "",
     ]) {
