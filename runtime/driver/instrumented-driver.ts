@@ -43,7 +43,10 @@ export interface KernelCounters {
   /** Bytes the active lanes asked for, before any cache. */
   readonly globalBytesRead: number;
   readonly globalBytesWritten: number;
-  /** Extra passes that shared-memory accesses of a warp take because lanes meet in a bank. */
+  /**
+   * Extra passes that shared-memory accesses of a warp take because lanes meet in a bank: of loads,
+   * stores, ldmatrix and stmatrix. Not of asynchronous copies, whose bytes arrive when they arrive.
+   */
   readonly sharedBankConflicts: number;
   /** 32-byte sectors touched per global access of a warp: 4 for 32 adjacent 4-byte words. */
   readonly sectorsPerRequest: number;

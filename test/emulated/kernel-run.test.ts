@@ -50,6 +50,27 @@ describe.each(installed)("hydra kernel run on the emulator, $name", ({ nvrtc }) 
   const dumped = (position: number): ArrayBuffer =>
     new Uint8Array(readFileSync(join(folder, "out", `arg${position}.bin`))).buffer;
 
+  it.each([
+    ["144 bytes apart", 144, 0],
+    ["128 bytes apart, all in the same banks", 128, 4 * 7],
+    ["64 bytes apart, every second in the same banks", 64, 4 * 3],
+  ])("counts the bank conflicts of ldmatrix: rows %s", async (_what, pitch, conflicts) => {
+    const { counters, findings } = await run(
+      `#include "prelude/all.cuh"
+extern "C" __global__ void rows(u32* out) {
+  __shared__ alignas(16) unsigned char tiles[32 * ${pitch}];
+  for (int i = threadIdx.x; i < 8 * ${pitch}; i += 32) reinterpret_cast<u32*>(tiles)[i] = i;
+  __syncwarp();
+  u32 fragment[4];
+  ldmatrix_x4(fragment, shared_address(tiles) + threadIdx.x * ${pitch});
+  out[threadIdx.x] = fragment[0] + fragment[1] + fragment[2] + fragment[3];
+}`,
+      ...["--entry", "rows", "--grid", "1", "--block", "32", "--arg", "u32:32:uninit"],
+    );
+    expect(findings).toEqual([]);
+    expect(counters.sharedBankConflicts).toBe(conflicts);
+  });
+
   const SAXPY = `template <typename T>
 __global__ void saxpy(T* y, const T* x, T a, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -6,7 +6,7 @@ import { unsupported } from "../ptx/operands.ts";
 import { type Instruction, typeBytes } from "../ptx/ptx.ts";
 import { spaceOf } from "../translate/addresses.ts";
 import type { KernelContext } from "../translate/kernel-context.ts";
-import { countBankConflicts, countSectors } from "./access-patterns.ts";
+import { countBankConflicts, countSectors, maskedBankConflicts } from "./access-patterns.ts";
 import type { AccessPlan } from "./access-plan.ts";
 import {
   globalTargets,
@@ -90,8 +90,16 @@ export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): 
 }
 
 /** Asynchronous copies are no requests of a warp, but what they move is moved. */
-function countBytes(sanitizer: Sanitizer, { kind, space, lanes, bytes }: OperationAccess): void {
-  if (space !== "global") return;
+function countBytes(
+  sanitizer: Sanitizer,
+  { instruction, kind, space, lanes, addresses, bytes }: OperationAccess,
+): void {
+  if (space === "shared") {
+    // When a copy's bytes meet the banks depends on when they arrive.
+    if (instruction.parts[0] !== "cp")
+      sanitizer.counters.memory.sharedBankConflicts += maskedBankConflicts(addresses, lanes, bytes);
+    return;
+  }
   const all = bytes * countLanes(lanes);
   if (kind === "read") sanitizer.counters.memory.globalBytesRead += all;
   if (kind === "write") sanitizer.counters.memory.globalBytesWritten += all;

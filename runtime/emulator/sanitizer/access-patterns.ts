@@ -29,6 +29,32 @@ export function countSectors(
   return count;
 }
 
+const maskedLanes = new Uint8Array(WARP);
+
+/** As `countBankConflicts`, of the lanes in a mask. Rows of matrices and 16-byte copies come here. */
+export function maskedBankConflicts(addresses: Float64Array, lanes: number, bytes: number): number {
+  if (bytes === 16 && isConflictFree(addresses, lanes)) return 0;
+  let active = 0;
+  for (let lane = 0; lane < WARP; lane++) {
+    if ((lanes >>> lane) & 1) maskedLanes[active++] = lane;
+  }
+  return countBankConflicts(addresses, maskedLanes, active, bytes);
+}
+
+/** Each round of eight lanes meets every group of four banks once at most: nearly always so. */
+function isConflictFree(addresses: Float64Array, lanes: number): boolean {
+  for (let begin = 0; begin < WARP; begin += 8) {
+    let groups = 0;
+    for (let lane = begin; lane < begin + 8; lane++) {
+      if (((lanes >>> lane) & 1) === 0) continue;
+      const group = 1 << (((addresses[lane] ?? 0) >> 4) & 7);
+      if ((groups & group) !== 0) return false;
+      groups |= group;
+    }
+  }
+  return true;
+}
+
 const words = new Int32Array(WARP * 8);
 const perBank = new Uint8Array(WARP);
 
