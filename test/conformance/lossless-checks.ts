@@ -129,16 +129,23 @@ export async function compareNodeLogits(
   const drafts = Array.from(tree.parents, () => random.int(0, vocabSize - 1));
 
   const session = weights.session({ capacity: length + 119 });
+  // A long text goes in pieces, each a tree with one branch.
+  const piece = namedTree("chain-19");
   const executables = {
     one: session.compile(logitsGraph(model, rootOnly)),
+    ...(length >= piece.size && { piece: session.compile(logitsGraph(model, piece)) }),
     tree: session.compile(logitsGraph(model, tree)),
   };
   const run = async (which: keyof typeof executables, tokens: readonly number[], at: number) => {
     session.writeState("length", Int32Array.of(at));
-    const outputs = await executables[which].run({ tokens: Int32Array.from(tokens) });
+    const outputs = await executables[which]?.run({ tokens: Int32Array.from(tokens) });
+    assert.ok(outputs !== undefined, "pieces are compiled for texts that are long enough");
     return floats(outputs, "logits").slice();
   };
-  for (const [at, token] of prompt.entries()) await run("one", [token], at);
+  let at = 0;
+  for (; at + piece.size <= length; at += piece.size)
+    await run("piece", prompt.slice(at, at + piece.size), at);
+  for (; at < length; at++) await run("one", prompt.slice(at, at + 1), at);
   const all = await run("tree", drafts, length);
   for (const leafRow of tree.retrieveIndices.slice(0, 12)) {
     for (const [depth, node] of leafRow.filter((item) => item >= 0).entries()) {
