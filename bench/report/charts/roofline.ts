@@ -95,7 +95,8 @@ export function rooflineChart({ name, shape, device, entries }: KernelGroup): Ch
                   tooltip: { formatter: () => describe(point, ceilings) },
                   label: {
                     show: true,
-                    position: "right",
+                    // Names at the right edge would be cut.
+                    position: point.intensity > right / 3 ? "left" : "right",
                     distance: 4,
                     formatter: point.name,
                     color: palette.muted,
@@ -138,7 +139,6 @@ function roof(
   const ridge = rate / bandwidth;
   // Where the slope comes out of the floor, or the left side.
   const begin = Math.max(left, low / bandwidth);
-  const middle = Math.sqrt(begin * ridge);
   const label = { show: true, color: palette.muted, fontSize: 11 } as const;
   return {
     type: "line",
@@ -146,15 +146,14 @@ function roof(
     symbol: "none",
     lineStyle: { color: palette.text, width: 1.5 },
     data: [
-      [begin, bandwidth * begin],
       {
-        value: [middle, bandwidth * middle],
+        value: [begin, bandwidth * begin],
         symbol: "circle",
         symbolSize: 1,
         label: {
           ...label,
-          position: "left",
-          distance: 22,
+          position: [10, 12],
+          align: "left",
           formatter: `${formatRate(bandwidth)}B/s, ${bandwidthSource}`,
         },
       },
