@@ -64,15 +64,12 @@ function copyAssets() {
 function copyPackages() {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
   const { version } = lock.packages["node_modules/vitest"];
-  const wanted = [
-    ...closure(["koffi", "@koromix/koffi-linux-x64"]),
-    ...closure(["commander", "chalk", "cli-progress", "cli-table3", "pbf", "yauzl"]),
-    ...closure(["@huggingface/hub", "@huggingface/jinja", "@huggingface/tokenizers"]),
-    ...closure(["@vitest/expect"]),
-  ];
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  // What is bundled is JavaScript already.
+  const own = Object.keys(dependencies).filter((name) => name !== "tsx");
+  const wanted = closure([...own, "@koromix/koffi-linux-x64", "@vitest/expect"]);
   const unneeded = /\.(d\.[cm]?ts|[cm]?ts|map|md|markdown)$|\/musl_x64\/|\/test\/|\/cli\.js$/;
-  for (const path of new Set(wanted))
-    copy(path, path, (file) => !unneeded.test(file.slice(root.length)));
+  for (const path of wanted) copy(path, path, (file) => !unneeded.test(file.slice(root.length)));
   // Checks import `expect` from vitest; here it comes without the runner.
   const standIn = join(bundle, "node_modules", "vitest");
   mkdirSync(standIn);
