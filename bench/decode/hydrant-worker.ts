@@ -7,6 +7,7 @@ import {
   runPrompts,
   serve,
 } from "./protocol.ts";
+import { runOf } from "./run-of.ts";
 
 export interface HydrantConfiguration {
   readonly model: string;
@@ -52,14 +53,7 @@ async function generate(
       method,
       tree,
     });
-    return {
-      tokens,
-      promptMs: stats.prefillMs,
-      tokensPerSecond: stats.tokensPerSecond,
-      steps: stats.steps,
-      stepMs: stats.decodeMs / stats.steps,
-      tokensPerStep: stats.tokensPerStep,
-    };
+    return runOf(tokens, stats);
   });
 }
 

@@ -1,5 +1,20 @@
-import type { CustomSeriesOption } from "echarts";
+import type { CustomSeriesOption, LineSeriesOption } from "echarts";
 import type { Spread } from "../decode/statistics.ts";
+import type { Palette } from "./palette.ts";
+
+/** The upright line at 1, where nothing is gained or lost, beside `rows` categories. */
+export function lineAtOne(rows: number, palette: Palette): LineSeriesOption {
+  return {
+    type: "line",
+    silent: true,
+    symbol: "none",
+    data: [
+      [1, -0.5],
+      [1, rows - 0.5],
+    ],
+    lineStyle: { color: palette.axis, width: 1.5 },
+  };
+}
 
 export interface Whisker {
   /** Place on the other axis: a value, or the index of a category. */

@@ -25,7 +25,7 @@ import { DeviceLoop } from "./device-loop.ts";
 import type { LoopControl } from "./loop-control.ts";
 import { checkRoom, explainAllocation } from "./memory-errors.ts";
 import type { KernelModules } from "./modules.ts";
-import { type OutputRing, ringBytes } from "./ring.ts";
+import { type OutputRing, type Slot, ringBytes } from "./ring.ts";
 import type { SessionMemory, SharedNeeds } from "./session-memory.ts";
 import type { States } from "./states.ts";
 import { encodeTensor } from "./tensor-bytes.ts";
@@ -139,18 +139,13 @@ export class LoadedProgram {
   async run(inputs: Tensors): Promise<Tensors> {
     const { device, ring, stream, enter } = this.#home;
     const { driver } = device;
-    const bound = this.#bound;
-    invariant(bound !== undefined, "a program is prepared before it runs");
-    this.#writeInputs(inputs);
-    const { slotBytes, fields } = this.program.ring;
-    const slot = this.#publishes ? ring.claim(slotBytes) : undefined;
+    const { bound, slot } = this.#beginRun(inputs);
     const isPublished = () => slot !== undefined && ring.isPublished(slot);
-    if (bound.exec !== undefined) driver.graphLaunch(bound.exec, stream);
-    else this.#queue(bound.launches);
+    this.#launch(bound);
     await completion(driver, stream, enter, isPublished);
     if (slot === undefined) return {};
     invariant(isPublished(), `program ${this.program.name} ended without publishing its outputs`);
-    return ring.take(slot, fields);
+    return ring.take(slot, this.program.ring.fields);
   }
 
   /** Launches a prepared loop. `inputs` have been checked. */
@@ -176,10 +171,7 @@ export class LoadedProgram {
   async profile(inputs: Tensors): Promise<readonly number[]> {
     const { device, ring, stream, enter } = this.#home;
     const { driver } = device;
-    const bound = this.#bound;
-    invariant(bound !== undefined, "a program is prepared before it runs");
-    this.#writeInputs(inputs);
-    const slot = this.#publishes ? ring.claim(this.program.ring.slotBytes) : undefined;
+    const { bound, slot } = this.#beginRun(inputs);
     const endHold = holdStream(driver, stream);
     this.#queue([]);
     const events = [undefined, ...bound.launches].map((launch) => {
@@ -202,17 +194,13 @@ export class LoadedProgram {
   async time(inputs: Tensors): Promise<number> {
     const { device, ring, stream, enter } = this.#home;
     const { driver } = device;
-    const bound = this.#bound;
-    invariant(bound !== undefined, "a program is prepared before it runs");
-    this.#writeInputs(inputs);
-    const slot = this.#publishes ? ring.claim(this.program.ring.slotBytes) : undefined;
+    const { bound, slot } = this.#beginRun(inputs);
     const endHold = holdStream(driver, stream, 2);
     const [begin, end] = [0, 1].map(() => driver.eventCreate({ timing: true }));
     invariant(begin !== undefined && end !== undefined, "two events were made");
     try {
       driver.eventRecord(begin, stream);
-      if (bound.exec !== undefined) driver.graphLaunch(bound.exec, stream);
-      else this.#queue(bound.launches);
+      this.#launch(bound);
       driver.eventRecord(end, stream);
       await completion(driver, stream, enter, () => driver.streamQuery(stream));
       if (slot !== undefined) ring.take(slot, this.program.ring.fields);
@@ -221,6 +209,22 @@ export class LoadedProgram {
       for (const event of [begin, end]) device.release(() => driver.eventDestroy(event));
       device.release(endHold);
     }
+  }
+
+  /** What every way to make one run begins with. */
+  #beginRun(inputs: Tensors): { readonly bound: Bound; readonly slot: Slot | undefined } {
+    const bound = this.#bound;
+    invariant(bound !== undefined, "a program is prepared before it runs");
+    this.#writeInputs(inputs);
+    const slot = this.#publishes ? this.#home.ring.claim(this.program.ring.slotBytes) : undefined;
+    return { bound, slot };
+  }
+
+  /** One run, captured or launch by launch. */
+  #launch({ exec, launches }: Bound): void {
+    const { device, stream } = this.#home;
+    if (exec !== undefined) device.driver.graphLaunch(exec, stream);
+    else this.#queue(launches);
   }
 
   dispose(): void {

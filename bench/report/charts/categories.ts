@@ -12,7 +12,7 @@ import {
   valueAxis,
 } from "../chart.ts";
 import { formatNumber, formatSpread } from "../format.ts";
-import { whiskers } from "../marks.ts";
+import { lineAtOne, whiskers } from "../marks.ts";
 import { coloursOf } from "../palette.ts";
 
 /** Tokens per step, and speed over plain decoding, by category of prompts. */
@@ -59,16 +59,7 @@ export function categoryCharts(results: PromptsResults): Chart[] {
         xAxis: { ...valueAxis(palette, [...values, 1]), ...nameBelow(axisName) },
         yAxis: namesAxis(palette, rows),
         series: [
-          {
-            type: "line",
-            silent: true,
-            symbol: "none",
-            data: [
-              [1, -0.5],
-              [1, rows.length - 0.5],
-            ],
-            lineStyle: { color: palette.axis, width: 1.5 },
-          },
+          lineAtOne(rows.length, palette),
           ...points.flatMap(({ method, at }): SeriesOption[] => [
             ...(spreadOf === undefined
               ? []

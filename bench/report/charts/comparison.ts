@@ -12,7 +12,7 @@ import {
 } from "../chart.ts";
 import { type Change, compareFiles } from "../data-comparison.ts";
 import { formatSpread } from "../format.ts";
-import { whiskers } from "../marks.ts";
+import { lineAtOne, whiskers } from "../marks.ts";
 import type { Palette } from "../palette.ts";
 import type { ResultFile } from "../result-file.ts";
 
@@ -61,16 +61,7 @@ export function comparisonChart(old: ResultFile, fresh: ResultFile): Chart[] {
           xAxis: { ...axis, ...range, ...nameBelow("times as good as before") },
           yAxis: namesAxis(palette, names),
           series: [
-            {
-              type: "line",
-              silent: true,
-              symbol: "none",
-              data: [
-                [1, -0.5],
-                [1, rows.length - 0.5],
-              ],
-              lineStyle: { color: palette.axis, width: 1.5 },
-            },
+            lineAtOne(rows.length, palette),
             ...shown.flatMap((kind): SeriesOption[] => {
               const own = rows.flatMap((row, at) => (row.verdict === kind ? [{ row, at }] : []));
               const colour = colourOf(kind, palette);

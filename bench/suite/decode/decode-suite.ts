@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { loadModel, type Model } from "../../../src/index.ts";
 import { combinedRate, perStep } from "../../decode/statistics.ts";
 import type { Run } from "../../decode/protocol.ts";
+import { runOf } from "../../decode/run-of.ts";
 import { root } from "../../gpu-check/child.ts";
 import type { DeviceKind, SuiteDevice } from "../devices.ts";
 import { figure } from "../figures.ts";
@@ -146,15 +147,7 @@ async function generate(
     method: folder === undefined ? "autoregressive" : (method ?? model.method),
     tree: folder === undefined || method === "auto" ? undefined : tree.name,
   });
-  return {
-    prompt,
-    tokens,
-    promptMs: stats.prefillMs,
-    tokensPerSecond: stats.tokensPerSecond,
-    steps: stats.steps,
-    stepMs: stats.decodeMs / stats.steps,
-    tokensPerStep: stats.tokensPerStep,
-  };
+  return { prompt, ...runOf(tokens, stats) };
 }
 
 function figuresOf(

@@ -12,6 +12,7 @@ import {
 } from "../../inspection/stored-page.ts";
 import { HydrantError } from "../../util/errors.ts";
 import { bundleExplorer, type ExplorerBundle } from "./bundle-explorer.ts";
+import { htmlPage } from "./html-page.ts";
 
 /**
  * A page to explore a program or a generation: one HTML file that needs no network and, by its own
@@ -27,25 +28,7 @@ export async function explorerPage(data: PageData): Promise<string> {
     ),
   ]);
   const title = data.program?.title ?? data.generation?.model ?? "hydrant";
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; font-src data:">
-<link rel="icon" href="data:,">
-<title>${escapeHtml(title)} – hydrant</title>
-<style>${css.replaceAll("</style", "<\\/style")}</style>
-</head>
-<body>
-<div id="root"></div>
-<noscript>This page needs JavaScript.</noscript>
-${[page, ...kernels].join("\n")}
-<script>${js.replaceAll("</script", "<\\/script")}</script>
-</body>
-</html>
-`;
+  return htmlPage({ title: `${title} – hydrant`, data: [page, ...kernels].join("\n"), js, css });
 }
 
 async function explorerBundle(): Promise<ExplorerBundle> {
@@ -95,7 +78,3 @@ async function block(id: string, data: unknown): Promise<string> {
   const packed = await compress(JSON.stringify(data), { level: constants.Z_BEST_COMPRESSION });
   return `<script id="${id}" type="application/octet-stream">${packed.toString("base64")}</script>`;
 }
-
-const escapes: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>]/g, (character) => escapes[character] ?? "");
