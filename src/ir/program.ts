@@ -44,10 +44,31 @@ export type KernelArgument = { readonly name: string } & (
   | { readonly type: "buffer"; readonly buffer: BufferId; readonly access: Access }
   /** A structure of pointers, passed by value. */
   | { readonly type: "table"; readonly buffers: readonly BufferId[]; readonly access: Access }
+  /** How bulk copies find boxes of a matrix (CUtensorMap), passed by value. */
+  | {
+      readonly type: "tensor-map";
+      readonly buffer: BufferId;
+      readonly access: "read";
+      readonly map: TensorMap;
+    }
   | { readonly type: "i32" | "f32"; readonly value: number }
   /** Address of the ring of output slots that host and device share (see `Program.ring`). */
   | { readonly type: "ring" }
 );
+
+/**
+ * A row-major matrix [rows, columns] of 16-bit elements, of which boxes [boxRows, 64] are copied to
+ * shared memory: 128 bytes to a row, its 16-byte pieces swizzled (piece ^ row % 8). What is past the
+ * matrix becomes zero.
+ */
+export interface TensorMap {
+  readonly dtype: "bf16" | "f16";
+  readonly rows: number;
+  /** A multiple of 8: rows begin at multiples of 16 bytes. */
+  readonly columns: number;
+  /** At most 256. */
+  readonly boxRows: number;
+}
 
 /** One CUDA translation unit with one kernel in it. Equal kernels of a program are one entry. */
 export interface KernelSource {
