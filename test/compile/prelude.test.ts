@@ -8,8 +8,13 @@ const installed = installedNvrtc();
 /** Uses every function of the prelude that the architecture has. */
 const SOURCE = `#include "prelude/all.cuh"
 template <typename T> DEVICE float round_trip(float x) { return to_float(from_float<T>(x)); }
-extern "C" __global__ void everything(float* out, const u32* in, const bf16* weights) {
-  __shared__ alignas(128) u32 tile[4096];
+#if __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ >= 12
+#define MAP , const __grid_constant__ TensorMap map
+#else
+#define MAP
+#endif
+extern "C" __global__ void everything(float* out, const u32* in, const bf16* weights MAP) {
+  __shared__ alignas(1024) u32 tile[4096];
   __shared__ alignas(8) u64 barrier;
   const u32 address = shared_address(tile);
   float sum = round_trip<bf16>(out[0]) + round_trip<f16>(out[1]) + round_trip<e4m3>(out[2]);
@@ -51,9 +56,17 @@ extern "C" __global__ void everything(float* out, const u32* in, const bf16* wei
     mbarrier_arrive(bar);
     mbarrier_arrive_expect(bar, 64);
     bulk_copy(address, in, 64, bar);
+    tensor_map_prefetch(map);
+    tensor_copy(address, map, 64, 8, bar);
+    mbarrier_arrive_cluster(bar, 1);
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+    bulk_copy_multicast(address, in, 64, bar, 3);
+    tensor_copy_multicast(address + 1024, map, 64, 16, bar, 3);
+#endif
   }
   __syncthreads();
   mbarrier_wait(bar, 0);
+  mbarrier_wait_cluster(bar, 1);
   async_proxy_fence();
 #endif
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL

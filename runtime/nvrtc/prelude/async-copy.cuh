@@ -112,6 +112,58 @@ DEVICE void bulk_copy(u32 destination, const void* source, u32 bytes, u32 barrie
       "l"(source), "r"(bytes), "r"(barrier)
       : "memory");
 }
+// How copies find boxes of a matrix (CUtensorMap): a kernel parameter, `const __grid_constant__`.
+struct alignas(64) TensorMap {
+  u8 bytes[128];
+};
+// The map into its cache, before the first copy that needs it.
+DEVICE void tensor_map_prefetch(const TensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+}
+// A box whose first element is at (row, column) of the matrix; zeros past its end, and they count: always
+// the bytes of a whole box. `destination` is a multiple of 1024, so that row r has its 16-byte piece p
+// at r * 128 + (p ^ r % 8) * 16. Completes on the barrier of this block.
+DEVICE void tensor_copy(u32 destination, const TensorMap& map, int column, int row, u32 barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(destination),
+      "l"(&map), "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+// Arrives at the same barrier of the block of that rank, and releases what this thread did to its cluster.
+DEVICE void mbarrier_arrive_cluster(u32 barrier, u32 rank) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(cluster_address(barrier, rank))
+               : "memory");
+}
+// mbarrier_wait, where other blocks of the cluster arrive.
+DEVICE void mbarrier_wait_cluster(u32 barrier, u32 parity) {
+  u32 done;
+  do {
+    asm volatile(
+        "{\n\t.reg .pred done;\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%1], %2;\n\tselp.u32 %0, 1, 0, done;\n\t}"
+        : "=r"(done)
+        : "r"(barrier), "r"(parity)
+        : "memory");
+  } while (done == 0);
+}
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+// Only compute_90a has the hardware: elsewhere ptxas advises against it.
+// bulk_copy to the same offset of every block of the cluster whose bit is set in `blocks`; completes on
+// each one's barrier, at the offset of `barrier`.
+DEVICE void bulk_copy_multicast(u32 destination, const void* source, u32 bytes, u32 barrier, u16 blocks) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(destination),
+      "l"(source), "r"(bytes), "r"(barrier), "h"(blocks)
+      : "memory");
+}
+// tensor_copy to every block whose bit is set.
+DEVICE void tensor_copy_multicast(u32 destination, const TensorMap& map, int column, int row, u32 barrier,
+                                  u16 blocks) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(destination),
+      "l"(&map), "r"(column), "r"(row), "r"(barrier), "h"(blocks)
+      : "memory");
+}
+#endif
 // Orders writes to shared memory before reads of it by bulk copies and wgmma.
 DEVICE void async_proxy_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 #endif
