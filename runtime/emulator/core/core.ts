@@ -8,6 +8,7 @@ import { addFloatMath } from "./float-math.ts";
 import { hasFusedMultiplyAdd } from "../../wasm/fused.ts";
 import { addGenericAddresses } from "./generic-address.ts";
 import { addMatrix, MATRIX_TYPES } from "./matrix.ts";
+import { addWgmma } from "./wgmma.ts";
 
 const V = "v128" as const;
 type Types = readonly ValueType[];
@@ -75,7 +76,7 @@ function encodeCore(pages: number, fused: boolean): Uint8Array<ArrayBuffer> {
   const floats = addFloatBits(module);
   addFloatMath(module, fused);
   addBitTricks(module);
-  addMatrix(module, floats);
+  addWgmma(module, addMatrix(module, floats));
   addGenericAddresses(module);
   addAccessChecks(module);
   addAccessPatterns(module);

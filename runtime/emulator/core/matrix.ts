@@ -49,16 +49,24 @@ export const MATRIX_TYPES: Readonly<Record<string, number>> = {
 export function addMatrix(
   module: ModuleBuilder,
   floats: { readonly f16ToF32: FunctionBuilder; readonly f32ToF16: FunctionBuilder },
-): void {
+): MatrixFunctions {
   const f16 = (x: Vec): Vec => call("v128", floats.f16ToF32, x);
-  for (const [name, expand] of Object.entries(EXPANSIONS)) {
+  const stagesOfB = Object.entries(EXPANSIONS).map(([name, expand]) => {
     stageA(module, name, (x) => expand(f16, x));
-    stageB(module, name, (x) => expand(f16, x));
-  }
-  multiply(module, "F32");
-  multiply(module, "I32");
+    return [name, stageB(module, name, (x) => expand(f16, x))] as const;
+  });
+  const [multiplyF32, multiplyI32] = [multiply(module, "F32"), multiply(module, "I32")];
   ldmatrix(module);
   halfAccumulators(module, f16, (x) => call("v128", floats.f32ToF16, x));
+  return { stageB: Object.fromEntries(stagesOfB), multiplyF32, multiplyI32 };
+}
+
+/** What wgmma shares with mma. */
+export interface MatrixFunctions {
+  /** By type. */
+  readonly stageB: Readonly<Record<string, FunctionBuilder>>;
+  readonly multiplyF32: FunctionBuilder;
+  readonly multiplyI32: FunctionBuilder;
 }
 
 /** Accumulators in f16 hold the even and the odd column in one register. */
@@ -101,7 +109,11 @@ function stageA(module: ModuleBuilder, name: string, expand: (x: Vec) => readonl
 }
 
 /** stageB(row address, byte offset of the chunk's first k): transposes 8 columns × 4 words. */
-function stageB(module: ModuleBuilder, name: string, expand: (x: Vec) => readonly Vec[]): void {
+function stageB(
+  module: ModuleBuilder,
+  name: string,
+  expand: (x: Vec) => readonly Vec[],
+): FunctionBuilder {
   const f = module.func(`stageB_${name}`, ["i32", "i32"]);
   const from = f.param("i32", 0);
   const to = f.let(i32.add(f.param("i32", 1), MMA_B));
@@ -114,6 +126,7 @@ function stageB(module: ModuleBuilder, name: string, expand: (x: Vec) => readonl
       }
     }
   }
+  return f;
 }
 
 /** The 4 × 4 transpose of 32-bit lanes. */
@@ -141,7 +154,7 @@ export function transpose(f: { let(value: Vec): Vec }, rows: readonly Vec[]): re
  * D are given by the register rows of their even and odd columns. Products are summed one k after
  * the other, each sum rounded to f32.
  */
-function multiply(module: ModuleBuilder, kind: "F32" | "I32"): void {
+function multiply(module: ModuleBuilder, kind: "F32" | "I32"): FunctionBuilder {
   const lanes = kind === "F32" ? f32x4 : i32x4;
   const f = module.func(`mma${kind}`, ["i32", "i32", "i32", "i32", "i32", "i32"]);
   const [evenIn, oddIn] = [f.param("i32", 0), f.param("i32", 1)];
@@ -183,6 +196,7 @@ function multiply(module: ModuleBuilder, kind: "F32" | "I32"): void {
     // `a` has moved one row on by itself.
     f.set(a, i32.add(a, i32.mul(rowBytes, 3)));
   });
+  return f;
 }
 
 /**
