@@ -35,6 +35,7 @@ import type {
   ParamLayout,
   Stream,
 } from "./driver.ts";
+import { NULL_STREAM } from "./driver.ts";
 import { checkRange, PinnedMemory, pinned, type ViewMemory } from "./pinned-memory.ts";
 
 const STREAM_NON_BLOCKING = 1;
@@ -241,6 +242,7 @@ export class CudaLibraryDriver implements CudaDriver {
 
   memcpyHtoD(dst: DevicePtr, src: ArrayBufferView): void {
     this.#call("cuMemcpyHtoD_v2", dst, asBytes(src), src.byteLength);
+    this.#settle();
   }
 
   memcpyDtoH(dst: ArrayBufferView, src: DevicePtr): void {
@@ -249,6 +251,16 @@ export class CudaLibraryDriver implements CudaDriver {
 
   memcpyDtoD(dst: DevicePtr, src: DevicePtr, bytes: number): void {
     this.#call("cuMemcpyDtoD_v2", dst, src, bytes);
+    this.#settle();
+  }
+
+  /**
+   * The synchronous calls return when pageable memory has been read, or at once where no host memory
+   * takes part ("API synchronization behavior" of the manual), and our streams do not wait for the
+   * default stream: without this a kernel could overtake them.
+   */
+  #settle(): void {
+    this.#call("cuStreamSynchronize", NULL_STREAM);
   }
 
   memcpyHtoDAsync(
@@ -279,10 +291,12 @@ export class CudaLibraryDriver implements CudaDriver {
 
   memsetD8(dst: DevicePtr, value: number, bytes: number): void {
     this.#call("cuMemsetD8_v2", dst, value & 0xff, bytes);
+    this.#settle();
   }
 
   memsetD32(dst: DevicePtr, value: number, count: number): void {
     this.#call("cuMemsetD32_v2", dst, value >>> 0, count);
+    this.#settle();
   }
 
   memsetD8Async(dst: DevicePtr, value: number, bytes: number, stream: Stream): void {

@@ -113,6 +113,16 @@ describe.skipIf(missing !== undefined)(`the koffi binding against cuda.h ${missi
     expect(lines).toEqual(["cuMemFree_v2", "cuMemFree_v2"]);
   });
 
+  it("returns from synchronous copies when no stream of ours could overtake them", () => {
+    const ptr = driver.memAlloc(16);
+    const lines = log(() => {
+      driver.memcpyHtoD(ptr, Uint8Array.of(1, 2, 3, 4));
+      driver.memcpyDtoD(offsetPtr(ptr, 8), ptr, 4);
+    });
+    expect(lines.filter((line) => line === "cuStreamSynchronize 0")).toHaveLength(2);
+    driver.memFree(ptr);
+  });
+
   it("copies between shared array buffers and the device", () => {
     const ptr = driver.memAlloc(8);
     driver.memcpyHtoD(ptr, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
@@ -152,7 +162,9 @@ describe.skipIf(missing !== undefined)(`the koffi binding against cuda.h ${missi
     });
     expect(lines).toEqual([
       `cuMemsetD8_v2 ${ptr} 255 3`,
+      "cuStreamSynchronize 0",
       `cuMemsetD32_v2 ${ptr} 4294967295 5`,
+      "cuStreamSynchronize 0",
       `cuMemsetD8Async ${ptr} 7 3 ${STREAM}`,
       `cuMemsetD32Async ${ptr} 8 5 ${STREAM}`,
     ]);
