@@ -4,6 +4,7 @@ import type {
   KernelArgument,
   KernelSource,
   Launch,
+  TensorMap,
   Traffic,
   Tunable,
 } from "../src/ir/program.ts";
@@ -104,6 +105,14 @@ export class KernelEntry {
       `const __grid_constant__ Table<${constant}${type}, ${buffers.length}> ${unique}`,
     );
     this.#args.push({ name: unique, type: "table", buffers, access });
+    return unique;
+  }
+
+  /** A tensor map by value, of a matrix that is only read; needs compute capability 9.0 and NVRTC 12. */
+  tensorMap(name: string, buffer: BufferId, map: TensorMap): string {
+    const unique = this.#unique(name);
+    this.#declarations.push(`const __grid_constant__ TensorMap ${unique}`);
+    this.#args.push({ name: unique, type: "tensor-map", buffer, access: "read", map });
     return unique;
   }
 

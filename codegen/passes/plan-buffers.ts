@@ -1,4 +1,4 @@
-import type { Buffer, BufferId, Program } from "../../src/ir/program.ts";
+import { type Buffer, type BufferId, buffersOf, type Program } from "../../src/ir/program.ts";
 
 /** What bulk copies and 16-byte loads want, with room to spare. */
 const alignment = 256;
@@ -17,10 +17,7 @@ interface Lifetime {
 export function planBuffers(program: Program): Program {
   const lifetimes = new Map<BufferId, Lifetime>();
   for (const [index, launch] of program.launches.entries()) {
-    const used = launch.args.flatMap((arg) =>
-      arg.type === "buffer" ? [arg.buffer] : arg.type === "table" ? arg.buffers : [],
-    );
-    for (const id of used) {
+    for (const id of launch.args.flatMap(buffersOf)) {
       const buffer = program.buffers[id];
       if (buffer?.storage.kind !== "scratch") continue;
       const known = lifetimes.get(id);

@@ -15,7 +15,7 @@ import type {
   KernelLaunch,
   Stream,
 } from "../driver/driver.ts";
-import { offsetPtr } from "../driver/driver.ts";
+import { offsetPtr, TENSOR_MAP_ALIGN } from "../driver/driver.ts";
 import { type KernelArg, packArgs } from "../driver/kernel-args.ts";
 import type { LoopEnd, Tensors } from "../executor.ts";
 import { type BlockLayout, layOut } from "./block-layout.ts";
@@ -391,6 +391,10 @@ export class LoadedProgram {
       case "table": {
         const addresses = BigUint64Array.from(arg.buffers, (id) => BigInt(this.#address(id)));
         return { type: "bytes", value: new Uint8Array(addresses.buffer), align: 8 };
+      }
+      case "tensor-map": {
+        const map = this.#home.device.driver.tensorMapEncode(this.#address(arg.buffer), arg.map);
+        return { type: "bytes", value: map, align: TENSOR_MAP_ALIGN };
       }
       case "ring": {
         const { ring } = this.#home.memory;

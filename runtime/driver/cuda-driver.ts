@@ -10,7 +10,7 @@ import {
 } from "./cuda-entry-points.ts";
 import { CudaLibraryDriver } from "./cuda-library-driver.ts";
 import { SCRATCH_BYTES } from "./cuda-structs.ts";
-import type { CudaDriver } from "./driver.ts";
+import { type CudaDriver, TENSOR_MAP_ALIGN } from "./driver.ts";
 
 /** The driver's PTX compiler is deeper than koffi's own stack of 2 MiB is sure to hold. */
 const NATIVE_STACK_BYTES = 8 * 2 ** 20;
@@ -47,15 +47,18 @@ export function loadCudaDriver(
     const call = find(prototype);
     if (call !== undefined) optional.set(name as OptionalEntryPoint, call);
   }
-  const scratch: unknown = koffi.alloc("uint8_t", SCRATCH_BYTES);
-  const scratchBytes = koffi.view(scratch, SCRATCH_BYTES);
+  // Tensor maps are written to multiples of 64 only, allocations begin at multiples of 16.
+  const scratch: unknown = koffi.alloc("uint8_t", SCRATCH_BYTES + TENSOR_MAP_ALIGN);
+  const scratchBytes = koffi.view(scratch, SCRATCH_BYTES + TENSOR_MAP_ALIGN);
+  const begin = Number(koffi.address(scratch));
+  const skipped = Math.ceil(begin / TENSOR_MAP_ALIGN) * TENSOR_MAP_ALIGN - begin;
   return new CudaLibraryDriver({
     required,
     optional,
     scratch: {
-      address: Number(koffi.address(scratch)),
-      view: new DataView(scratchBytes),
-      bytes: new Uint8Array(scratchBytes),
+      address: begin + skipped,
+      view: new DataView(scratchBytes, skipped, SCRATCH_BYTES),
+      bytes: new Uint8Array(scratchBytes, skipped, SCRATCH_BYTES),
     },
     viewMemory: (address, byteLength) => koffi.view(BigInt(address), byteLength),
     close: () => koffi.free(scratch),

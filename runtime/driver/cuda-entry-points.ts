@@ -95,6 +95,9 @@ export const OPTIONAL_ENTRY_POINTS = {
   // 12.3
   cuGraphAddNode_v2:
     "int cuGraphAddNode_v2(void *node, uint64_t graph, void *dependencies, void *edges, size_t count, uint64_t params)",
+  // 12.0, and of no use before compute capability 9.0
+  cuTensorMapEncodeTiled:
+    "int cuTensorMapEncodeTiled(uint64_t map, int type, uint32_t rank, uint64_t address, void *dimensions, void *strides, void *box, void *steps, int interleave, int swizzle, int promotion, int fill)",
   // 12.4
   cuFuncGetParamInfo:
     "int cuFuncGetParamInfo(uint64_t function, size_t index, void *offset, void *size)",

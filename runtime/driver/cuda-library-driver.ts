@@ -1,4 +1,5 @@
 /** `CudaDriver` over the entry points of the real library, however they were bound. */
+import type { TensorMap } from "../../src/ir/program.ts";
 import { invariant } from "../../src/util/errors.ts";
 import { DEVICE_ATTRIBUTES, FUNCTION_ATTRIBUTES } from "./attributes.ts";
 import { CUDA_RESULTS, CudaError, cudaError } from "./check.ts";
@@ -12,6 +13,8 @@ import {
   MAX_ARGUMENT_BYTES,
   type NativeMemory,
   readConditionalBodies,
+  readTensorMap,
+  tensorMapParams,
   writeArguments,
   writeConditionalNodeParams,
   writeKernelNodeParams,
@@ -137,6 +140,8 @@ export class CudaLibraryDriver implements CudaDriver {
         return this.#library.optional.has("cuStreamBeginCaptureToGraph");
       case "param-layout":
         return this.#library.optional.has("cuFuncGetParamInfo");
+      case "tensor-maps":
+        return this.#library.optional.has("cuTensorMapEncodeTiled");
       case "clusters":
         return true; // Since the first driver this binding takes.
       default:
@@ -405,6 +410,29 @@ export class CudaLibraryDriver implements CudaDriver {
     }
   }
 
+  tensorMapEncode(address: DevicePtr, map: TensorMap): Uint8Array<ArrayBuffer> {
+    const call = this.#library.optional.get("cuTensorMapEncodeTiled");
+    if (call === undefined)
+      throw cudaError("CUDA_ERROR_CALL_REQUIRES_NEWER_DRIVER", "cuTensorMapEncodeTiled");
+    const p = tensorMapParams(this.#scratch, map);
+    const result = call(
+      p.map,
+      p.type,
+      p.rank,
+      address,
+      p.dimensions,
+      p.strides,
+      p.box,
+      p.steps,
+      p.interleave,
+      p.swizzle,
+      p.promotion,
+      p.fill,
+    );
+    if (result !== 0) throw new CudaError(result, "cuTensorMapEncodeTiled", mapShape(address, map));
+    return readTensorMap(this.#scratch);
+  }
+
   launch(kernel: KernelLaunch, stream: Stream): void {
     checkArguments(kernel);
     const config = writeLaunchConfig(this.#scratch, kernel, stream);
@@ -569,6 +597,11 @@ function checkArguments(kernel: KernelLaunch): void {
     "launch",
     `${kernel.args.bytes.length} bytes of arguments, ${MAX_ARGUMENT_BYTES} is the most`,
   );
+}
+
+/** For errors: the matrix a tensor map was asked for. */
+export function mapShape(address: DevicePtr, { dtype, rows, columns, boxRows }: TensorMap): string {
+  return `boxes [${boxRows}, 64] of ${dtype} [${rows}, ${columns}] at 0x${address.toString(16)}`;
 }
 
 function launchShape({ grid, block, sharedBytes }: KernelLaunch): string {

@@ -3,11 +3,19 @@
  * address is known. Offsets are those of the 64-bit Linux ABI; the tests compile a C program
  * against the real header to check every one of them.
  */
-import type { ConditionalKind, Dim3, KernelLaunch, Stream } from "./driver.ts";
+import type { TensorMap } from "../../src/ir/program.ts";
+import {
+  type ConditionalKind,
+  type Dim3,
+  type KernelLaunch,
+  type Stream,
+  TENSOR_MAP_BYTES,
+} from "./driver.ts";
 import type { PackedArgs } from "./kernel-args.ts";
 
 /** Bytes of native memory with their address: what a structure is written into. */
 export interface NativeMemory {
+  /** A multiple of `TENSOR_MAP_ALIGN`. */
   readonly address: number;
   /** The same bytes twice: making a typed array costs as much as a whole launch. */
   readonly view: DataView;
@@ -23,7 +31,8 @@ const ARGUMENT_TABLE = 32768;
 const LAUNCH_CONFIG = ARGUMENT_TABLE + 8192 * 8;
 const LAUNCH_ATTRIBUTES = LAUNCH_CONFIG + 64;
 const NODE_PARAMS = LAUNCH_ATTRIBUTES + 4 * 72;
-export const SCRATCH_BYTES = NODE_PARAMS + 256;
+const TENSOR_MAP = Math.ceil((NODE_PARAMS + 256) / 64) * 64;
+export const SCRATCH_BYTES = TENSOR_MAP + TENSOR_MAP_BYTES;
 
 const ATTRIBUTE_BYTES = 72;
 export const LAUNCH_ATTRIBUTE_COOPERATIVE = 2;
@@ -142,6 +151,35 @@ export function writeConditionalNodeParams(
   view.setUint32(at + 12, conditional.bodies, true);
   setAddress(view, at + 24, context);
   return address + NODE_PARAMS;
+}
+
+const TENSOR_MAP_TYPES: Record<TensorMap["dtype"], number> = { f16: 6, bf16: 9 };
+const SWIZZLE_128B = 3;
+const PROMOTION_L2_256B = 3;
+
+/**
+ * What `cuTensorMapEncodeTiled` takes, but for the address of the matrix. Dimensions are counted
+ * from the innermost; boxes are 128 bytes wide, the width of the swizzle.
+ */
+export function tensorMapParams(memory: NativeMemory, map: TensorMap) {
+  return {
+    map: memory.address + TENSOR_MAP,
+    type: TENSOR_MAP_TYPES[map.dtype],
+    rank: 2,
+    dimensions: BigUint64Array.of(BigInt(map.columns), BigInt(map.rows)),
+    strides: BigUint64Array.of(BigInt(map.columns * 2)),
+    box: Uint32Array.of(64, map.boxRows),
+    steps: Uint32Array.of(1, 1),
+    interleave: 0,
+    swizzle: SWIZZLE_128B,
+    promotion: PROMOTION_L2_256B,
+    fill: 0, // Zeros.
+  };
+}
+
+/** The map the driver wrote last. */
+export function readTensorMap({ bytes }: NativeMemory): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(bytes.subarray(TENSOR_MAP, TENSOR_MAP + TENSOR_MAP_BYTES));
 }
 
 /** Address of the array of body graphs the driver left in the parameters just used. */

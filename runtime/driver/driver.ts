@@ -17,6 +17,7 @@ import type {
   FunctionAttribute,
   SettableFunctionAttribute,
 } from "./attributes.ts";
+import type { TensorMap } from "../../src/ir/program.ts";
 import type { PackedArgs } from "./kernel-args.ts";
 
 declare const handleOf: unique symbol;
@@ -43,6 +44,10 @@ export const NULL_STREAM = 0 as Stream;
 export function offsetPtr(ptr: DevicePtr, bytes: number): DevicePtr {
   return (ptr + bytes) as DevicePtr;
 }
+
+/** Size and alignment of a `CUtensorMap`, in bytes. */
+export const TENSOR_MAP_BYTES = 128;
+export const TENSOR_MAP_ALIGN = 64;
 
 /** The most bytes one view of host memory may span: longer ones end the process inside the FFI. */
 export const MAX_HOST_VIEW_BYTES = 2 ** 32;
@@ -97,7 +102,12 @@ export interface ParamLayout {
 export type ConditionalKind = "if" | "while" | "switch";
 
 /** What not every driver can do; ask before use. */
-export type DriverFeature = "conditional-nodes" | "capture-to-graph" | "clusters" | "param-layout";
+export type DriverFeature =
+  | "conditional-nodes"
+  | "capture-to-graph"
+  | "clusters"
+  | "param-layout"
+  | "tensor-maps";
 
 export interface CudaDriver {
   readonly kind: "cuda" | "emulator";
@@ -186,6 +196,13 @@ export interface CudaDriver {
   functionSetAttribute(fn: CudaFunction, attribute: SettableFunctionAttribute, value: number): void;
   /** Needs the feature `param-layout`. */
   functionParams(fn: CudaFunction): readonly ParamLayout[];
+
+  /**
+   * The `CUtensorMap` of a matrix at `address` (a multiple of 16): `TENSOR_MAP_BYTES` bytes to pass
+   * to kernels by value, at a multiple of `TENSOR_MAP_ALIGN`. Needs the feature `tensor-maps`; throws
+   * `cuda/driver-too-old` without it and `cuda/invalid-value` for a map that no copy could follow.
+   */
+  tensorMapEncode(address: DevicePtr, map: TensorMap): Uint8Array<ArrayBuffer>;
 
   launch(kernel: KernelLaunch, stream: Stream): void;
 

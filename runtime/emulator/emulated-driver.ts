@@ -1,4 +1,5 @@
 /** `CudaDriver` on the emulated device. */
+import type { TensorMap } from "../../src/ir/program.ts";
 import { cudaError } from "../driver/check.ts";
 import type {
   DeviceAttribute,
@@ -44,6 +45,7 @@ import type { FunctionData, ModuleData } from "./driver/loaded-module.ts";
 import { PinnedMemory } from "./driver/pinned-memory.ts";
 import { hostFinding } from "./execute/findings.ts";
 import { type EventData, type StreamData, Streams } from "./driver/streams.ts";
+import { encodeTensorMap } from "./driver/tensor-map.ts";
 
 /** CUDA version the emulated driver says it is: new enough for conditional nodes. */
 const DRIVER_VERSION = 13000;
@@ -98,6 +100,7 @@ class EmulatedDriver implements InstrumentedDriver {
   supports(feature: DriverFeature): boolean {
     switch (feature) {
       case "clusters":
+      case "tensor-maps":
         return (this.#options.computeCapability ?? "8.0") === "9.0";
       case "conditional-nodes":
       case "capture-to-graph":
@@ -546,6 +549,15 @@ class EmulatedDriver implements InstrumentedDriver {
     const fn = this.#function(kernel.function, "cuLaunchKernel");
     this.#device.validate(fn, kernel);
     return { ...kernel, args: { ...kernel.args, bytes: kernel.args.bytes.slice() } };
+  }
+
+  tensorMapEncode(address: DevicePtr, map: TensorMap): Uint8Array<ArrayBuffer> {
+    this.#ready("cuTensorMapEncodeTiled");
+    if (!this.supports("tensor-maps")) {
+      const why = "tensor maps need compute capability 9.0";
+      throw cudaError("CUDA_ERROR_NOT_SUPPORTED", "cuTensorMapEncodeTiled", why);
+    }
+    return encodeTensorMap(address, map);
   }
 
   launch(kernel: KernelLaunch, stream: Stream): void {

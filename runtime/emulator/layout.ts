@@ -129,6 +129,7 @@ export const ROWS_BASE = HEADER.stackBase + STACK_ENTRY * STACK_DEPTH;
 export const GLOBAL_TAG = 0x7f10;
 export const SHARED_TAG = 0x7f20;
 export const LOCAL_TAG = 0x7f30;
+export const PARAM_TAG = 0x7f40;
 
 /** Device pointer of a linear address. */
 export function tagged(linear: number): number {

@@ -103,6 +103,11 @@ function formatArgument(program: Program, arg: KernelArgument): string {
       const example = first === undefined ? "" : `, the first ${formatBuffer(program, first)}`;
       return `${arg.access} ${arg.name} (${arg.buffers.length} buffers${example})`;
     }
+    case "tensor-map": {
+      const { rows, columns, boxRows } = arg.map;
+      const boxes = `boxes [${boxRows}, 64] of [${rows}, ${columns}]`;
+      return `${arg.access} ${arg.name} ${boxes} in ${formatBuffer(program, arg.buffer)}`;
+    }
     case "i32":
     case "f32":
       return `${arg.name} = ${arg.value}`;

@@ -56,6 +56,23 @@ export type KernelArgument = { readonly name: string } & (
   | { readonly type: "ring" }
 );
 
+/** The buffers an argument leads to. */
+export function buffersOf(arg: KernelArgument): readonly BufferId[] {
+  switch (arg.type) {
+    case "buffer":
+    case "tensor-map":
+      return [arg.buffer];
+    case "table":
+      return arg.buffers;
+    case "i32":
+    case "f32":
+    case "ring":
+      return [];
+    default:
+      return arg satisfies never;
+  }
+}
+
 /**
  * A row-major matrix [rows, columns] of 16-bit elements, of which boxes [boxRows, 64] are copied to
  * shared memory: 128 bytes to a row, its 16-byte pieces swizzled (piece ^ row % 8). What is past the

@@ -1,6 +1,11 @@
 import { cudaHeaders } from "../../src/api/cuda-headers.ts";
 import type { KernelCall } from "../../kernels/entry.ts";
-import type { CudaDriver, CudaFunction, DevicePtr } from "../../runtime/driver/driver.ts";
+import {
+  type CudaDriver,
+  type CudaFunction,
+  type DevicePtr,
+  TENSOR_MAP_ALIGN,
+} from "../../runtime/driver/driver.ts";
 import type {
   Finding,
   InstrumentedDriver,
@@ -112,6 +117,10 @@ export class KernelLab {
                 case "table": {
                   const addresses = BigUint64Array.from(arg.buffers, (id) => BigInt(pointer(id)));
                   return { type: "bytes", value: new Uint8Array(addresses.buffer), align: 8 };
+                }
+                case "tensor-map": {
+                  const value = driver.tensorMapEncode(pointer(arg.buffer), arg.map);
+                  return { type: "bytes", value, align: TENSOR_MAP_ALIGN };
                 }
                 case "i32":
                 case "f32":

@@ -1,7 +1,7 @@
 /** From generic and cluster-shared addresses to linear ones. */
 import type { ModuleBuilder } from "../../wasm/wasm.ts";
 import { call, i32, i64 } from "../../wasm/wasm.ts";
-import { GLOBAL_TAG, HEADER, LOCAL_TAG, SHARED_TAG } from "../layout.ts";
+import { GLOBAL_TAG, HEADER, LOCAL_TAG, PARAM_BASE, PARAM_TAG, SHARED_TAG } from "../layout.ts";
 
 /** What no memory reaches: the access that follows traps. */
 const NOWHERE = 0xffff0000;
@@ -34,5 +34,6 @@ export function addGenericAddresses(module: ModuleBuilder): void {
     const base = i32.add(i32.load(warp, HEADER.localBase), i32.mul(lane, stride));
     f.return(i32.add(base, low));
   });
+  f.if(i32.eq(tag, PARAM_TAG), () => f.return(i32.add(low, PARAM_BASE)));
   f.result(i32.const(NOWHERE));
 }

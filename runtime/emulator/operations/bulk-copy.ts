@@ -11,9 +11,7 @@ export function bulkCopy(op: Operation): Handler {
   if (parts.includes("prefetch")) return () => {};
   if (parts.includes("commit_group")) return bulkCommit(op);
   if (parts.includes("wait_group")) return bulkWait(op);
-  if (parts.includes("tensor") || parts.includes("bulk_group") === parts.some(isCompletion)) {
-    return op.fail();
-  }
+  if (parts.includes("bulk_group") === parts.some(isCompletion)) return op.fail();
   return parts.includes("bulk_group") ? toGlobal(op) : toShared(op);
 }
 
@@ -22,16 +20,17 @@ const isCompletion = (part: string): boolean => part.startsWith("mbarrier::compl
 const one = new Float64Array(32);
 
 /** Tells the sanitiser of `bytes` bytes that a lane's copy reads or writes. */
-function touch(
+export function touch(
   op: Operation,
   kind: "read" | "write",
   space: "global" | "shared",
   lane: number,
   address: number,
   bytes: number,
+  align: number = ALIGN,
 ): void {
-  if (address % ALIGN !== 0 || bytes % ALIGN !== 0) {
-    const message = `${op.instruction.opcode} copies ${bytes} bytes ${kind === "read" ? "from" : "to"} address ${address}: both must be multiples of ${ALIGN}`;
+  if (address % align !== 0 || bytes % align !== 0) {
+    const message = `${op.instruction.opcode} copies ${bytes} bytes ${kind === "read" ? "from" : "to"} address ${address}: both must be multiples of ${align}`;
     op.machine.abort("misaligned", message, op.instruction, lane);
   }
   one[lane] = address;
@@ -42,7 +41,7 @@ function touch(
     lanes: 1 << lane,
     addresses: one,
     bytes,
-    align: ALIGN,
+    align,
   });
 }
 
@@ -65,21 +64,39 @@ function toShared(op: Operation): Handler {
       const done = barrier(warp, lane);
       touch(op, "read", fromShared ? "shared" : "global", lane, origin, bytes);
       const source = fromShared ? op.sharedLinear(origin) : origin;
-      const blocks = multicast?.(warp, lane);
-      for (const [address, completion] of destinations(op, target, done, blocks)) {
-        touch(op, "write", "shared", lane, address, bytes);
-        const { block, offset } = op.sharedPlace(address);
-        const object = barrierAt(op, completion, lane);
-        machine.sanitizer?.pendingRange(block, offset, bytes, 1);
-        object.underWay.push(() => {
-          machine.u8.copyWithin(block.sharedBase + offset, source, source + bytes);
-          machine.sanitizer?.pendingRange(block, offset, bytes, -1);
-          object.bytes -= bytes;
-          complete(machine, object);
-        });
-      }
+      deliver(op, lane, target, done, multicast?.(warp, lane), bytes, (at) => {
+        machine.u8.copyWithin(at, source, source + bytes);
+      });
     });
   };
+}
+
+/**
+ * Sends `bytes` bytes to `target`, or its like in each of `blocks`, on their way: they land when a
+ * barrier that they complete on is asked. `land` gets the linear address and the window's offset.
+ */
+export function deliver(
+  op: Operation,
+  lane: number,
+  target: number,
+  barrier: number,
+  blocks: number | undefined,
+  bytes: number,
+  land: (at: number, offset: number) => void,
+): void {
+  const { machine } = op;
+  for (const [address, completion] of destinations(op, target, barrier, blocks)) {
+    touch(op, "write", "shared", lane, address, bytes);
+    const { block, offset } = op.sharedPlace(address);
+    const object = barrierAt(op, completion, lane);
+    machine.sanitizer?.pendingRange(block, offset, bytes, 1);
+    object.underWay.push(() => {
+      land(block.sharedBase + offset, offset);
+      machine.sanitizer?.pendingRange(block, offset, bytes, -1);
+      object.bytes -= bytes;
+      complete(machine, object);
+    });
+  }
 }
 
 /** A multicast goes to the same offsets of every block whose bit is set. */

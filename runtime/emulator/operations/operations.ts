@@ -13,6 +13,7 @@ import {
   storeMatrix,
 } from "./matrix-operations.ts";
 import { arriveAfterCopies, mbarrier } from "./mbarrier.ts";
+import { tensorCopy } from "./tensor-copy.ts";
 import { type Handler, Operation } from "./operation.ts";
 import { activeMask, elect, match, reduce, shuffle, vote, warpSync } from "./warp-operations.ts";
 import { wgmma } from "./wgmma.ts";
@@ -80,7 +81,7 @@ function copyFactory(parts: readonly string[], op: Operation): Factory {
   if (parts[1] !== "async") return op.fail();
   switch (parts[2]) {
     case "bulk":
-      return bulkCopy;
+      return parts.includes("tensor") ? tensorCopy : bulkCopy;
     case "mbarrier":
       return arriveAfterCopies;
     case "commit_group":

@@ -212,10 +212,12 @@ function renamed(
     case "symbol":
       return { ...operand, variable: variables.get(operand.variable) ?? operand.variable };
     case "address": {
-      const { base } = operand;
-      if (base === undefined) return operand;
-      if ("bits" in base) return { ...operand, base: registers.get(base) ?? base };
-      return { ...operand, base: variables.get(base) ?? base };
+      const { base, coordinates } = operand;
+      const moved =
+        coordinates === undefined ? operand : { ...operand, coordinates: coordinates.map(again) };
+      if (base === undefined) return moved;
+      if ("bits" in base) return { ...moved, base: registers.get(base) ?? base };
+      return { ...moved, base: variables.get(base) ?? base };
     }
     case "vector":
     case "list":

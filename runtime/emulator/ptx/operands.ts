@@ -30,7 +30,10 @@ export function registersOf(operand: Operand): readonly Register[] {
     case "not":
       return [operand.reg];
     case "address":
-      return operand.base !== undefined && "bits" in operand.base ? [operand.base] : [];
+      return [
+        ...(operand.base !== undefined && "bits" in operand.base ? [operand.base] : []),
+        ...(operand.coordinates ?? []).flatMap(registersOf),
+      ];
     case "vector":
     case "list":
       return operand.items.flatMap(registersOf);

@@ -102,9 +102,13 @@ function parseAddress(reader: TokenReader, scope: OperandScope): Operand {
     if (base === undefined) throw reader.error(`${name} is neither a register nor a variable`);
     offset = parseOffset(reader);
   }
-  if (!reader.at("]")) throw reader.error("tensor-map addresses are not supported by the emulator");
+  if (!reader.accept(",")) {
+    reader.expect("]");
+    return { kind: "address", base, offset };
+  }
+  const coordinates = parseList(reader, scope, "{", "}");
   reader.expect("]");
-  return { kind: "address", base, offset };
+  return { kind: "address", base, offset, coordinates };
 }
 
 function parseList(

@@ -34,6 +34,8 @@ export type Operand =
       readonly kind: "address";
       readonly base: Register | Variable | undefined;
       readonly offset: number;
+      /** Of `[map, {column, row}]`: where in a tensor a box begins, innermost first. */
+      readonly coordinates?: readonly Operand[];
     }
   | { readonly kind: "vector"; readonly items: readonly Operand[] }
   | { readonly kind: "label"; readonly name: string }

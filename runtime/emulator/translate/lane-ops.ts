@@ -1,5 +1,5 @@
 /** Which lane-wise operation emits which opcode family. */
-import { GLOBAL_TAG, LOCAL_TAG, SHARED_TAG } from "../layout.ts";
+import { GLOBAL_TAG, LOCAL_TAG, PARAM_TAG, SHARED_TAG } from "../layout.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import { i32, i32x4 } from "../../wasm/wasm.ts";
 import { atomic } from "./atomic-ops.ts";
@@ -37,7 +37,13 @@ import { typeOf } from "./types.ts";
 
 type LaneOp = (e: LaneEmitter) => void;
 
-const TAGS = { shared: SHARED_TAG, local: LOCAL_TAG, const: GLOBAL_TAG, global: GLOBAL_TAG };
+const TAGS = {
+  shared: SHARED_TAG,
+  local: LOCAL_TAG,
+  param: PARAM_TAG,
+  const: GLOBAL_TAG,
+  global: GLOBAL_TAG,
+};
 
 const byKind =
   (integer: LaneOp, float: LaneOp): LaneOp =>

@@ -16,7 +16,13 @@ import type {
 } from "../../inspection/inspection.ts";
 import { type Graph, typeOf, type ValueId } from "../../ir/graph.ts";
 import { printNode } from "../../ir/print.ts";
-import { type KernelArgument, type Launch, type Program, ringSlots } from "../../ir/program.ts";
+import {
+  buffersOf,
+  type KernelArgument,
+  type Launch,
+  type Program,
+  ringSlots,
+} from "../../ir/program.ts";
 import { repetition } from "../../ir/program-print.ts";
 import { formatType } from "../../ir/shape.ts";
 import type { FlatKernel } from "./compile-kernels.ts";
@@ -143,6 +149,10 @@ function describeArgument(program: Program, arg: KernelArgument): InspectedArgum
         access: arg.access,
         buffers: arg.buffers,
       };
+    case "tensor-map": {
+      const { boxRows } = arg.map;
+      return { name, type: `boxes [${boxRows}, 64]`, access: arg.access, buffers: [arg.buffer] };
+    }
     case "i32":
     case "f32":
       return { name, type: arg.type, value: arg.value };
@@ -187,11 +197,6 @@ function describeBuffers(program: Program, graph: Graph): readonly InspectedBuff
       live: live[id] ?? [-1, -1],
     };
   });
-}
-
-function buffersOf(arg: KernelArgument): readonly number[] {
-  if (arg.type === "buffer") return [arg.buffer];
-  return arg.type === "table" ? arg.buffers : [];
 }
 
 function memoryOf(program: Program, graph: Graph): MemoryTotals {

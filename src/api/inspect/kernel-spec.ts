@@ -1,5 +1,5 @@
 import type { DType } from "../../ir/dtype.ts";
-import type { Access } from "../../ir/program.ts";
+import type { Access, TensorMap } from "../../ir/program.ts";
 import { HydrantError } from "../../util/errors.ts";
 import { JsonFields } from "../../util/json-fields.ts";
 
@@ -53,6 +53,13 @@ export type ArgumentSpec = { readonly name: string } & (
   | { readonly type: "buffer"; readonly access: Access; readonly buffer: BufferSpec }
   /** A structure of pointers, passed by value. */
   | { readonly type: "table"; readonly access: Access; readonly buffers: readonly BufferSpec[] }
+  /** A CUtensorMap of the buffer, passed by value at a multiple of 64. */
+  | {
+      readonly type: "tensor-map";
+      readonly access: "read";
+      readonly buffer: BufferSpec;
+      readonly map: TensorMap;
+    }
   | { readonly type: "i32" | "f32"; readonly value: number }
   /** Pointer to the ring of output slots. */
   | { readonly type: "ring" }

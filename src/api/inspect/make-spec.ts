@@ -85,6 +85,8 @@ function kindOfArgument(arg: ArgumentSpec): unknown {
       return [arg.buffer.kind, arg.buffer.dtype, arg.buffer.elements];
     case "table":
       return arg.buffers.map(({ kind, dtype, elements }) => [kind, dtype, elements]);
+    case "tensor-map":
+      return [arg.buffer.kind, arg.buffer.dtype, arg.buffer.elements, arg.map];
     case "i32":
     case "f32":
       return arg.value;
@@ -105,6 +107,10 @@ function describeArgument(
       return { name, type: "buffer", access: arg.access, buffer: describe(arg.buffer) };
     case "table":
       return { name, type: "table", access: arg.access, buffers: arg.buffers.map(describe) };
+    case "tensor-map": {
+      const { access, map } = arg;
+      return { name, type: "tensor-map", access, buffer: describe(arg.buffer), map };
+    }
     case "i32":
     case "f32":
       return { name, type: arg.type, value: arg.value };

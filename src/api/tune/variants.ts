@@ -147,6 +147,7 @@ export function shareBuffers(launches: readonly LaunchSpec[]): SharedLaunches {
 function withBuffers(arg: ArgumentSpec, number: (buffer: BufferSpec) => BufferSpec): ArgumentSpec {
   switch (arg.type) {
     case "buffer":
+    case "tensor-map":
       return { ...arg, buffer: number(arg.buffer) };
     case "table":
       return { ...arg, buffers: arg.buffers.map(number) };

@@ -1,8 +1,9 @@
-import type {
-  CudaDriver,
-  DevicePtr,
-  HostMemory,
-  KernelLaunch,
+import {
+  type CudaDriver,
+  type DevicePtr,
+  type HostMemory,
+  type KernelLaunch,
+  TENSOR_MAP_ALIGN,
 } from "../../../runtime/driver/driver.ts";
 import { type KernelArg, packArgs } from "../../../runtime/driver/kernel-args.ts";
 import { invariant } from "../../util/errors.ts";
@@ -132,6 +133,10 @@ export class LaunchMemory {
         const bytes = new Uint8Array(BigUint64Array.from(addresses).buffer);
         return { type: "bytes", value: bytes, align: 8 };
       }
+      case "tensor-map": {
+        const value = this.#driver.tensorMapEncode(this.#place(arg.buffer.id).ptr, arg.map);
+        return { type: "bytes", value, align: TENSOR_MAP_ALIGN };
+      }
       case "ring":
         invariant(this.#ring !== undefined, "a launch with a ring argument has a ring");
         return { type: "ptr", value: this.#ring.devicePtr };
@@ -143,7 +148,7 @@ export class LaunchMemory {
 
 function bufferOf({ args }: LaunchSpec, wanted: number): BufferSpec {
   for (const arg of args) {
-    const buffers = arg.type === "table" ? arg.buffers : arg.type === "buffer" ? [arg.buffer] : [];
+    const buffers = "buffer" in arg ? [arg.buffer] : "buffers" in arg ? arg.buffers : [];
     const found = buffers.find(({ id }) => id === wanted);
     if (found !== undefined) return found;
   }

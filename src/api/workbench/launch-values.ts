@@ -49,7 +49,7 @@ export function launchBuffers({ args }: LaunchSpec): ReadonlyMap<number, LaunchB
     });
   };
   for (const arg of args) {
-    if (arg.type === "buffer") add(arg.buffer, arg.access, arg.name);
+    if (arg.type === "buffer" || arg.type === "tensor-map") add(arg.buffer, arg.access, arg.name);
     if (arg.type !== "table") continue;
     for (const [i, buffer] of arg.buffers.entries()) add(buffer, arg.access, `${arg.name}[${i}]`);
   }
