@@ -2,9 +2,16 @@
  * Finds libnvrtc on this machine (Linux). Search order: `HYDRANT_NVRTC`, which is then the only
  * one; the loader's folders; CUDA toolkits; the nvidia-cuda-nvrtc Python wheels; our cache folder.
  */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { cacheDirectory } from "../../src/util/cache-directory.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 
@@ -82,6 +89,8 @@ function searchPath(env: NodeJS.ProcessEnv): [NvrtcOrigin, string[]][] {
       "/usr/local",
       "/usr",
       childrenOf(join(homedir(), ".pyenv", "versions"), /./),
+      // Images keep their environments there: /opt/torch/.venv, /opt/venv, /opt/conda.
+      childrenOf("/opt", /./).flatMap((folder) => [folder, ...childrenOf(folder, /^\.?venv$/)]),
     );
   const sitePackages = pythons
     .flatMap((prefix) => [...childrenOf(join(prefix ?? "", "lib"), /^python3/)])
@@ -100,7 +109,21 @@ const pythonPrefixes = (env: NodeJS.ProcessEnv): string[] =>
   (env.PATH ?? "")
     .split(":")
     .filter((folder) => folder !== "" && existsSync(join(folder, "python3")))
-    .map((folder) => dirname(folder));
+    .flatMap((folder) => linksOf(join(folder, "python3")).map((file) => dirname(dirname(file))));
+
+/** A file and what it links to, link by link: an environment's interpreter is itself such a link. */
+function linksOf(file: string): string[] {
+  const files = [file];
+  for (let at = file; files.length < 8; ) {
+    try {
+      at = resolve(dirname(at), readlinkSync(at));
+    } catch {
+      break; // No link.
+    }
+    files.push(at);
+  }
+  return files;
+}
 
 const targetFolders = (toolkit: string): string[] =>
   childrenOf(join(toolkit, "targets"), /-linux$/).map((target) => join(target, "lib"));

@@ -70,6 +70,17 @@ describe("finding NVRTC", () => {
     expect(found.filter(({ path }) => path.startsWith(join(root, "venv")))).toHaveLength(2);
   });
 
+  it("follows a link on PATH to the environment it leads into", () => {
+    put("system", "bin", "python3.12");
+    mkdirSync(join(root, "linked", "bin"), { recursive: true });
+    mkdirSync(join(root, "bin"));
+    symlinkSync(join(root, "system/bin/python3.12"), join(root, "linked/bin/python3"));
+    symlinkSync("../linked/bin/python3", join(root, "bin/python3"));
+    put("linked/lib/python3.12/site-packages/nvidia/cu13/lib/libnvrtc.so.13");
+    const found = findNvrtc({ env: { PATH: join(root, "bin") } });
+    expect(found.filter(({ path }) => path.startsWith(join(root, "linked")))).toHaveLength(1);
+  });
+
   it("takes HYDRANT_NVRTC alone, be it a file or a folder", () => {
     const folder = join(root, "toolkit/lib64");
     for (const HYDRANT_NVRTC of [folder, join(folder, "libnvrtc.so")]) {
