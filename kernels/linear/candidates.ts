@@ -83,15 +83,17 @@ export function tuningKey(
 /** Says all of a configuration that candidates of one layer differ in. */
 export function configName(config: LinearConfig): string {
   const { tileOutputs: outputs, blockTiles, rowTile, split, cluster, bulk } = config;
+  const { clusterRows, clusterOutputs } = config;
   const { warpsOutputs, warpsRows, warpsK, stages, resident } = config;
   return [
     `${outputs * blockTiles} outputs`,
     `${rowTile} rows`,
     `split ${split}${cluster ? " in clusters" : ""}`,
+    ...(clusterRows * clusterOutputs > 1 ? [`copies for ${clusterRows}x${clusterOutputs}`] : []),
     `warps ${warpsOutputs}x${warpsRows}x${warpsK}`,
     `stages ${stages}`,
     `resident ${resident}`,
-    ...(bulk ? ["bulk"] : []),
+    ...(config.instruction === "wgmma" ? ["wgmma"] : bulk ? ["bulk"] : []),
   ].join(", ");
 }
 
@@ -106,6 +108,7 @@ function cuts(shape: LinearShape, rows: number, usual: LinearConfig): readonly L
     bulk: true,
     warpTiles: 2,
   };
+  if (usual.instruction === "wgmma") return warpgroupCuts(shape, rows, usual, first);
   const all: LinearCut[] = [];
   const add = (change: Partial<LinearCut>): void => {
     all.push({ ...first, ...change });
@@ -130,11 +133,37 @@ function cuts(shape: LinearShape, rows: number, usual: LinearConfig): readonly L
   return all;
 }
 
+/** As `cuts`, with wgmma: who sums, who shares copies, how many blocks and how long a ring. */
+function warpgroupCuts(
+  shape: LinearShape,
+  rows: number,
+  usual: LinearConfig,
+  like: LinearCut,
+): readonly LinearCut[] {
+  const { clusterRows, clusterOutputs, stages } = usual;
+  const first: LinearCut = { ...like, clusterRows, clusterOutputs };
+  const all: LinearCut[] = [];
+  const add = (change: Partial<LinearCut>): void => {
+    all.push({ ...first, ...change });
+  };
+  if (inputParts(shape.inputs) > 1)
+    for (const parts of ["block", "blocks"] as const) add({ parts });
+  for (const resident of [1, 2, 3]) add({ resident });
+  for (const shared of [1, 2, 4]) add({ clusterOutputs: shared });
+  if (rows > 64) for (const shared of [1, 4]) add({ clusterRows: shared });
+  for (let tiles = usual.blockTiles >> 1; tiles >= 1; tiles >>= 1) add({ blockTiles: tiles });
+  for (const fewer of [stages - 1, stages - 2]) if (fewer >= 3) add({ stages: fewer });
+  if (rows > 64) add({ rowTile: 64, resident: 2 });
+  return all;
+}
+
 /** Of multiprocessors: registers of 32 bits, and threads of the architectures that hold the fewest. */
 const registers = 65536;
 const mostThreads = 1536;
 /** Of a thread, beside sums, fragments of weights and copies: addresses, counters, the epilogue. */
 const otherRegisters = 80;
+/** The same where a producer copies: consumers keep no addresses of copies. */
+const warpgroupRegisters = 48;
 /** Of shared memory: barriers and factors of rows beside the ring, and the system's 1 KB. */
 const besideRing = 2 * 1024;
 
@@ -143,6 +172,15 @@ function isAdmissible(config: LinearConfig, shape: LinearShape, target: Target):
   const { rowTile, parts, split, warpsOutputs, warpsRows, warpsK, resident, threads } = config;
   const blockM = (weightsBeside(shape) * tileOutputs(shape) * config.blockTiles) / 16;
   const shared = resident * (config.sharedBytes + besideRing);
+  if (config.instruction === "wgmma") {
+    const m = Math.ceil(blockM / warpsOutputs);
+    const sums = ((m * rowTile) / 2) * (parts > split ? 2 : 1);
+    return (
+      fitsBlock(config, target) &&
+      shared <= sharedPerMultiprocessor(target.capability) &&
+      sums + 16 * m + warpgroupRegisters <= registersOfThread(threads * resident)
+    );
+  }
   if (blockM % warpsOutputs !== 0 || rowTile % (8 * warpsRows) !== 0) return false;
   if ((blockM * 4) % (warpsOutputs * warpsRows) !== 0) return false;
   if (!fitsBlock(config, target) || shared > sharedPerMultiprocessor(target.capability))
@@ -154,6 +192,10 @@ function isAdmissible(config: LinearConfig, shape: LinearShape, target: Target):
   // Copies are unrolled: 16 bytes each, an address in two registers.
   const copies = (rowTile / 4 + blockM * 4) / (warpsOutputs * warpsRows);
   const needed = sums + Math.max(gathered, 8 * m) + 2 * copies + otherRegisters;
-  const each = Math.min(255, Math.floor(registers / (threads * resident) / 8) * 8);
-  return needed <= each && threads * resident <= mostThreads;
+  return needed <= registersOfThread(threads * resident) && threads * resident <= mostThreads;
+}
+
+/** Of each of so many threads on a multiprocessor; allotted in eights. */
+function registersOfThread(threads: number): number {
+  return Math.min(255, Math.floor(registers / threads / 8) * 8);
 }

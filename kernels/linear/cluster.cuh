@@ -4,20 +4,22 @@
 #include "kernels/linear/finish.cuh"
 #include "prelude/async-copy.cuh"
 
-// Each block's sums are in its tiles; blocks are ranked by the parts they have.
+// Each block's sums are in its tiles. The blocks of a place are `stride` ranks apart in the cluster, in
+// the order of the parts they have.
 template <typename Config, typename Final, typename Epilogue>
 DEVICE void finish_cluster(const BlockTiles<Config>& tiles, const Place& block, const Final& final,
-                           const Epilogue& epilogue);
+                           const Epilogue& epilogue, int stride = 1);
 
 #if __CUDA_ARCH__ >= 900
 template <typename Config, typename Final, typename Epilogue>
 DEVICE void finish_cluster(const BlockTiles<Config>& tiles, const Place& block, const Final& final,
-                           const Epilogue& epilogue) {
+                           const Epilogue& epilogue, int stride) {
   using OneTile = typename BlockTiles<Config>::OneTile;
   constexpr int kSplit = Config::kSplit;
   constexpr int kRowValues = Config::kWeights * BlockTiles<Config>::kOutputs;
   constexpr int kRowVectors = kRowValues / 4;
   cluster_sync();
+  const u32 first_rank = cluster_rank() - blockIdx.y * stride;
   const int share = (block.rows + kSplit - 1) / kSplit;
   const int first_row = static_cast<int>(blockIdx.y) * share;
   const int rows = min(share, block.rows - first_row);
@@ -29,7 +31,7 @@ DEVICE void finish_cluster(const BlockTiles<Config>& tiles, const Place& block, 
     float* const own = &tiles.at(0, weight, row, output);
     Vec<float, 4> parts[kSplit];
 #pragma unroll
-    for (int rank = 0; rank < kSplit; rank++) parts[rank] = cluster_load_4(cluster_address(shared_address(own), rank));
+    for (int rank = 0; rank < kSplit; rank++) parts[rank] = cluster_load_4(cluster_address(shared_address(own), first_rank + rank * stride));
     Vec<float, 4> sum = parts[0];
 #pragma unroll
     for (int rank = 1; rank < kSplit; rank++) {

@@ -4,6 +4,8 @@ import type { LinearShape } from "./op.ts";
 
 /** How the work of a linear layer is cut; linear-tensor-cores.cuh has the names. */
 export interface LinearConfig {
+  /** Of the products: CUDA cores' fma, or tensor cores' of compute capability 8.0 or of sm_90a. */
+  readonly instruction: "fma" | "mma" | "wgmma";
   readonly tileOutputs: number;
   readonly blockTiles: number;
   readonly rowTile: number;
@@ -11,6 +13,11 @@ export interface LinearConfig {
   readonly split: number;
   /** The blocks that share the inputs are a cluster and add up in shared memory. */
   readonly cluster: boolean;
+  /** Blocks of a cluster along rows, which share copies of weights; with wgmma. */
+  readonly clusterRows: number;
+  /** Blocks of a cluster along outputs, which share copies of activations; with wgmma. */
+  readonly clusterOutputs: number;
+  /** Warps that multiply, in all three directions. */
   readonly warpsOutputs: number;
   readonly warpsRows: number;
   readonly warpsK: number;
@@ -37,6 +44,15 @@ export function isMerged({ epilogue }: LinearShape): boolean {
 
 export function usesTensorCores({ x }: LinearShape): boolean {
   return x.dtype !== "f32";
+}
+
+/**
+ * Whether a layer's products are wgmma's. Its type and inputs decide, so that a layer has the same
+ * bits in every graph: nothing says that mma.sync adds up a row as wgmma does. Activations come
+ * through tensor maps, whose rows begin at multiples of 16 bytes.
+ */
+export function usesWarpgroups(shape: LinearShape, { arch, nvrtcMajor }: Target): boolean {
+  return usesTensorCores(shape) && arch === "sm_90a" && nvrtcMajor >= 12 && shape.inputs % 8 === 0;
 }
 
 /** The largest head rotated in an epilogue: a tile holds whole heads. */
@@ -100,7 +116,10 @@ export function configure(shape: LinearShape, rows: number, target: Target): Lin
 
 function configureTensorCores(shape: LinearShape, rows: number, target: Target): LinearConfig {
   for (let rowTile = widestRowTile(rows); ; rowTile /= 2) {
-    const config = cutConfig(shape, rows, target, usualCut(shape, rows, rowTile, target));
+    const cut = usesWarpgroups(shape, target)
+      ? usualWarpgroupCut(shape, rows, rowTile, target)
+      : usualCut(shape, rows, rowTile, target);
+    const config = cutConfig(shape, rows, target, cut);
     if (fitsBlock(config, target) || rowTile === 8) return config;
   }
 }
@@ -110,13 +129,14 @@ export function widestRowTile(rows: number): number {
   return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128;
 }
 
-/** Registers of 128 rows are enough for eight warps. */
+/** Registers of 128 rows are enough for eight warps that multiply. */
 export function fitsBlock(
-  { sharedBytes, threads, rowTile }: LinearConfig,
+  { instruction, sharedBytes, threads, rowTile }: LinearConfig,
   { capability }: Target,
 ): boolean {
   const limit = sharedPerMultiprocessor(capability) - reservedBytes;
-  return sharedBytes <= limit && threads <= (rowTile > 64 ? 256 : 512);
+  const producer = instruction === "wgmma" ? 32 : 0;
+  return sharedBytes <= limit && threads - producer <= (rowTile > 64 ? 256 : 512);
 }
 
 /** What there is to choose in cutting a layer on tensor cores; the rest follows. */
@@ -134,6 +154,9 @@ export interface LinearCut {
   readonly resident?: number | undefined;
   /** Undefined: as many as there is room for. */
   readonly stages?: number | undefined;
+  /** With wgmma: blocks that share copies, where the grid has a multiple of them; 1 without it. */
+  readonly clusterRows?: number | undefined;
+  readonly clusterOutputs?: number | undefined;
 }
 
 function usualCut(shape: LinearShape, rows: number, rowTile: number, target: Target): LinearCut {
@@ -163,6 +186,26 @@ function usualCut(shape: LinearShape, rows: number, rowTile: number, target: Tar
   };
 }
 
+/**
+ * With wgmma: wide blocks, whose groups of four warps have 64 outputs each. Clusters share copies
+ * where activations are as much as half the weights (64 rows), and both where rows are many.
+ */
+function usualWarpgroupCut(
+  shape: LinearShape,
+  rows: number,
+  rowTile: number,
+  target: Target,
+): LinearCut {
+  const { parts, ...cut } = usualCut(shape, rows, rowTile, target);
+  return {
+    ...cut,
+    blockTiles: Math.min(tileCount(shape), widestBlock(shape)),
+    parts: parts === "warps" ? "blocks" : parts,
+    clusterOutputs: rowTile > 16 ? 2 : 1,
+    clusterRows: 2,
+  };
+}
+
 /** The configuration a cut leads to. `cluster` and `bulk` are used where they are possible. */
 export function cutConfig(
   shape: LinearShape,
@@ -170,6 +213,7 @@ export function cutConfig(
   target: Target,
   cut: LinearCut,
 ): LinearConfig {
+  if (usesWarpgroups(shape, target)) return warpgroupConfig(shape, rows, target, cut);
   const { rowTile, blockTiles } = cut;
   const outputs = tileOutputs(shape);
   const beside = weightsBeside(shape);
@@ -197,6 +241,9 @@ export function cutConfig(
   const tileBytes = 4 * warps.warpsK * beside * rowTile * (outputs + 4) * blockTiles;
   return {
     ...warps,
+    instruction: "mma",
+    clusterRows: 1,
+    clusterOutputs: 1,
     tileOutputs: outputs,
     blockTiles,
     rowTile,
@@ -209,6 +256,66 @@ export function cutConfig(
     resident,
     sharedBytes: Math.max(stages * stageBytes, tileBytes),
   };
+}
+
+function warpgroupConfig(
+  shape: LinearShape,
+  rows: number,
+  { multiprocessors, capability }: Target,
+  cut: LinearCut,
+): LinearConfig {
+  const { rowTile, blockTiles } = cut;
+  const outputs = tileOutputs(shape);
+  const beside = weightsBeside(shape);
+  const parts = inputParts(shape.inputs);
+  const split = cut.parts === "blocks" ? parts : 1;
+  const blockM = (beside * outputs * blockTiles) / 16;
+  const groups = blockM > 4 ? 2 : 1;
+  const threads = 32 * (4 * groups + 1);
+  const gridTiles = Math.ceil(tileCount(shape) / blockTiles);
+  const rowTiles = Math.ceil(rows / rowTile);
+  // A cluster has at most eight blocks on every device; a box has at least eight rows.
+  const mostOutputs = Math.min(cut.clusterOutputs ?? 1, rowTile / 8);
+  const clusterOutputs = largestShare(gridTiles, Math.min(mostOutputs, 8 / split));
+  const clusterRows = largestShare(rowTiles, Math.min(cut.clusterRows ?? 1, 8 / split));
+  const stageBytes = blockM * 2048 + rowTile * 128;
+  const most = rowTile > 64 ? 1 : rowTile > 16 ? 2 : 3;
+  const room = (resident: number): number =>
+    Math.floor((sharedPerMultiprocessor(capability) / resident - reservedBytes) / stageBytes);
+  const blocks = gridTiles * rowTiles * split;
+  const clustered = split * clusterRows * clusterOutputs > 1;
+  const needed = Math.max(clustered ? 2 : 1, Math.ceil(blocks / multiprocessors));
+  let resident = cut.resident ?? Math.min(needed, most);
+  while (resident > 1 && room(resident) < 3) resident--;
+  const chunks = Math.ceil(shape.inputs / chunkInputs / split);
+  const stages = Math.max(2, Math.min(cut.stages ?? maxStages, room(resident), chunks));
+  const tileBytes = 4 * beside * rowTile * (outputs + 4) * blockTiles;
+  return {
+    instruction: "wgmma",
+    clusterRows,
+    clusterOutputs,
+    warpsOutputs: 4 * groups,
+    warpsRows: 1,
+    warpsK: 1,
+    tileOutputs: outputs,
+    blockTiles,
+    rowTile,
+    parts,
+    split,
+    cluster: split > 1,
+    stages,
+    bulk: true,
+    threads,
+    resident,
+    sharedBytes: Math.max(stages * stageBytes, tileBytes),
+  };
+}
+
+/** The largest power of two up to `most` that divides `count`. */
+function largestShare(count: number, most: number): number {
+  let share = 1;
+  while (2 * share <= most && count % (2 * share) === 0) share *= 2;
+  return share;
 }
 
 /** Weights whose outputs lie side by side in a tile. */
@@ -285,6 +392,9 @@ function configureCudaCores(shape: LinearShape, rows: number): LinearConfig {
   const rowTile = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
   const warpsK = 4;
   return {
+    instruction: "fma",
+    clusterRows: 1,
+    clusterOutputs: 1,
     tileOutputs: outputs,
     blockTiles: 1,
     rowTile,

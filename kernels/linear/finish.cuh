@@ -21,12 +21,12 @@ struct BlockTiles {
 };
 
 // rsqrt(sum / width + eps) of each row, from its partial sums: lanes add every 32nd, then each
-// other's, so that the order is that of kScaleParts alone.
+// other's, so that the order is that of kScaleParts alone. The first `warps` warps share the rows.
 template <typename Config>
-DEVICE void row_scales(const float* sums, const Place& place, float* scales) {
+DEVICE void row_scales(const float* sums, const Place& place, float* scales, int warps) {
   if constexpr (Config::kScaleParts > 0) {
     const int lane = threadIdx.x % 32;
-    for (int row = threadIdx.x / 32; row < place.rows; row += blockDim.x / 32) {
+    for (int row = threadIdx.x / 32; row < place.rows; row += warps) {
       const float* parts = sums + static_cast<size_t>(place.first_row + row) * Config::kScaleParts;
       float sum = 0.0f;
 #pragma unroll 4

@@ -93,7 +93,7 @@ DEVICE void linear_cuda_cores(const Table<const typename Config::Weight, Config:
   float* const scales = reinterpret_cast<float*>(shared);
   const BlockTiles<Config> tiles{reinterpret_cast<float*>(shared + kScaleBytes)};
   const Place place = place_of<Config>(blockIdx.z, 1, blockIdx.x, rows);
-  row_scales<Config>(scale_sums, place, scales);
+  row_scales<Config>(scale_sums, place, scales, blockDim.x / 32);
 
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;

@@ -127,7 +127,7 @@ DEVICE void linear_tensor_cores(const Table<const typename Config::Weight, Confi
   unsigned char* const ring = shared + Shape::kRingOffset;
   typename TensorCores<Config>::Accumulators sums;
   loop.run(ring + group * (Shape::kStageBytes * Config::kStages), Config::kSplit > 1 ? blockIdx.y : group,
-           [&] { row_scales<Config>(scale_sums, loop.place, scales); }, sums);
+           [&] { row_scales<Config>(scale_sums, loop.place, scales, blockDim.x / 32); }, sums);
   if constexpr (Config::kSplit > 1 && !Config::kCluster) {
     if (!sum_splits<Config>(loop, workspace, counters, sums)) return;
   }

@@ -3,14 +3,7 @@ import type { Target } from "../../src/ir/program.ts";
 import { weightBytes } from "../../src/ir/weight-layout.ts";
 import { type Allocator, cudaTypes, floatLiteral, type KernelCall, KernelEntry } from "../entry.ts";
 import { chooseConfig, tunableLinear } from "./candidates.ts";
-import {
-  headTile,
-  isMerged,
-  type LinearConfig,
-  maxFusedHeadTile,
-  tileCount,
-  usesTensorCores,
-} from "./configure.ts";
+import { headTile, isMerged, type LinearConfig, maxFusedHeadTile, tileCount } from "./configure.ts";
 import { epilogueText } from "./epilogues.ts";
 import type { LinearOp, LinearShape } from "./op.ts";
 
@@ -25,6 +18,9 @@ export type {
   TopkEpilogue,
 } from "./op.ts";
 
+/** Names of the main loops. */
+const loops = { fma: "cuda-cores", mma: "tensor-cores", wgmma: "warpgroups" } as const;
+
 /**
  * The kernel of a linear layer. A row's bits depend neither on the number of rows nor on the target's
  * multiprocessors: parts of the inputs are summed in an order that `inputs` alone decides.
@@ -34,7 +30,6 @@ export type {
 export function linear(op: LinearOp, target: Target, memory: Allocator): KernelCall[] {
   const { x, inputs, rows, weights, rowScale } = op;
   const type = check(op);
-  const tensorCores = usesTensorCores(op);
   const config = chooseConfig(op, rows, target);
   const tiles = tileCount(op);
   const gridTiles = Math.ceil(tiles / config.blockTiles);
@@ -44,7 +39,15 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
   entry.reserve("row", "column", "weight", "output", "values", "bias_of", "epilogue");
   const pointers = weights.map(({ buffer }) => buffer);
   const table = entry.table("weights", pointers, cudaTypes[type], "read");
-  const input = entry.buffer("x", x.buffer, cudaTypes[x.dtype], "read");
+  const input =
+    config.instruction === "wgmma" && x.dtype !== "f32"
+      ? entry.tensorMap("x", x.buffer, {
+          dtype: x.dtype,
+          rows,
+          columns: inputs,
+          boxRows: config.rowTile / config.clusterOutputs,
+        })
+      : entry.buffer("x", x.buffer, cudaTypes[x.dtype], "read");
   const count = entry.i32("rows", rows);
   const sums =
     rowScale === undefined ? "nullptr" : entry.buffer("sums", rowScale.sums, "float", "read");
@@ -54,10 +57,11 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
       : entry.buffer("bias", weight.bias.buffer, cudaTypes[weight.bias.dtype], "read"),
   );
   const args = [table, input, count, sums];
-  if (tensorCores) args.push(...splitMemory(op, config, rowTiles * gridTiles, entry, memory));
+  if (config.instruction === "mma")
+    args.push(...splitMemory(op, config, rowTiles * gridTiles, entry, memory));
   const epilogue = epilogueText(op, entry);
 
-  const loop = tensorCores ? "tensor-cores" : "cuda-cores";
+  const loop = loops[config.instruction];
   const shape = `${weights.map(({ outputs }) => outputs).join("_")}x${inputs}`;
   const scaled = rowScale === undefined ? "" : "_scaled";
   const totalOutputs = weights.reduce((total, { outputs }) => total + outputs, 0);
@@ -70,7 +74,9 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
       comment: comment(op, config, epilogue.name),
       includes: [`kernels/linear/linear-${loop}.cuh`, epilogue.include],
       config: `${configText(op, type, config)}\n${epilogue.config}`,
-      prologue: config.bulk ? `start_weights<Config>(${table}, ${count});` : undefined,
+      prologue: config.bulk
+        ? `start_weights<Config>(${config.instruction === "wgmma" ? `${table}, ${input}` : table}, ${count});`
+        : undefined,
       body: [
         `const auto bias_of = [&](int weight, int output) { return ${biasText(bias)}; };`,
         `const auto epilogue = ${epilogue.functor};`,
@@ -78,8 +84,8 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
       ].join("\n"),
       threads: config.threads,
       minBlocks: config.resident,
-      cluster: config.cluster ? [1, config.split, 1] : undefined,
-      sharedBytes: barrierBytes(config) + config.sharedBytes + scaleBytes(op, config),
+      cluster: clusterOf(config),
+      sharedBytes: sharedBytes(op, config),
       // An epilogue's loads would otherwise wait for its stores, output by output.
       restrict: true,
       grid: [rowTiles, config.split, gridTiles],
@@ -160,13 +166,20 @@ function splitMemory(
   ];
 }
 
-/** An mbarrier for each stage of each ring. */
-function barrierBytes({ bulk, stages, warpsK }: LinearConfig): number {
-  return bulk ? Math.ceil((8 * stages * warpsK) / 16) * 16 : 0;
+function clusterOf(config: LinearConfig): readonly [number, number, number] | undefined {
+  const { clusterRows, cluster, split, clusterOutputs } = config;
+  const blocks = [clusterRows, cluster ? split : 1, clusterOutputs] as const;
+  return blocks.some((extent) => extent > 1) ? blocks : undefined;
 }
 
-function scaleBytes({ rowScale }: LinearOp, { rowTile }: LinearConfig): number {
-  return rowScale === undefined ? 0 : Math.ceil((4 * rowTile) / 16) * 16;
+/** Barriers (one for each stage of each ring, with wgmma two), factors of the rows, rings. */
+function sharedBytes({ rowScale }: LinearOp, config: LinearConfig): number {
+  const { instruction, bulk, stages, warpsK, rowTile } = config;
+  const scales = rowScale === undefined ? 0 : Math.ceil((4 * rowTile) / 16) * 16;
+  if (instruction === "wgmma")
+    return Math.ceil((16 * stages + scales) / 1024) * 1024 + config.sharedBytes;
+  const barriers = bulk ? Math.ceil((8 * stages * warpsK) / 16) * 16 : 0;
+  return barriers + scales + config.sharedBytes;
 }
 
 function biasText(bias: readonly (string | undefined)[]): string {
@@ -206,7 +219,16 @@ function configText(op: LinearOp, type: LinearOp["x"]["dtype"], config: LinearCo
     kBlockTiles: config.blockTiles,
     kRows: config.rowTile,
     kWarpsK: config.warpsK,
-    ...(usesTensorCores(op) && {
+    ...(config.instruction === "wgmma" && {
+      kWarpgroups: config.warpsOutputs / 4,
+      kParts: config.parts,
+      kSplit: config.split,
+      kCluster: config.cluster,
+      kClusterRows: config.clusterRows,
+      kClusterOutputs: config.clusterOutputs,
+      kStages: config.stages,
+    }),
+    ...(config.instruction === "mma" && {
       kWarpsOutputs: config.warpsOutputs,
       kWarpsRows: config.warpsRows,
       kParts: config.parts,
