@@ -87,3 +87,27 @@ it("a chain of buffers needs memory for two", () => {
   };
   expect(planBuffers(program).arenaBytes).toBe(2048);
 });
+
+it("a matrix that is read through a tensor map keeps its memory until then", () => {
+  const map = { dtype: "bf16", rows: 8, columns: 64, boxRows: 8 } as const;
+  const reader: Launch = {
+    ...launch([2]),
+    args: [
+      { name: "matrix", type: "tensor-map", buffer: 0, access: "read", map },
+      { name: "out", type: "buffer", buffer: 2, access: "write" },
+    ],
+  };
+  const { arenaBytes, buffers } = planBuffers({
+    name: "p",
+    dims: {},
+    kernels: [],
+    buffers: [scratch(1024), scratch(1024), scratch(1024)],
+    launches: [launch([0]), launch([1]), reader],
+    arenaBytes: 0,
+    ring: { slotBytes: 16, fields: [] },
+  });
+  const [matrix, between, out] = buffers.map(({ storage }) => storage);
+  expect(matrix).not.toEqual(between);
+  expect(matrix).not.toEqual(out);
+  expect(arenaBytes).toBe(2048);
+});

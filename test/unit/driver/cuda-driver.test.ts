@@ -290,6 +290,27 @@ describe.skipIf(missing !== undefined)(`the koffi binding against cuda.h ${missi
     expect(() => driver.launch({ ...kernel, args }, stream)).toThrow(/32768 bytes of arguments/);
   });
 
+  it("makes tensor maps, counting dimensions from the innermost", () => {
+    const matrix = offsetPtr(driver.memAlloc(16), 0);
+    const map = { dtype: "bf16", rows: 63, columns: 4096, boxRows: 32 } as const;
+    const lines = log(() => {
+      expect(driver.tensorMapEncode(matrix, { ...map, columns: 4100 })).toEqual(
+        new Uint8Array(128).fill(4100 & 0xff),
+      );
+      driver.tensorMapEncode(matrix, { ...map, dtype: "f16" });
+    });
+    const how = "plain swizzle 128B promotion 256B zeros";
+    expect(lines).toEqual([
+      `cuTensorMapEncodeTiled bf16 rank 2 at ${matrix} dims 4100 63 stride 8200 box 64 step 1 box 32 step 1 ${how}`,
+      `cuTensorMapEncodeTiled f16 rank 2 at ${matrix} dims 4096 63 stride 8192 box 64 step 1 box 32 step 1 ${how}`,
+    ]);
+    expect(driver.supports("tensor-maps")).toBe(true);
+    fail("cuTensorMapEncodeTiled", 1);
+    expect(() => driver.tensorMapEncode(matrix, map)).toThrow(
+      /boxes \[32, 64\] of bf16 \[63, 4096\]/,
+    );
+  });
+
   it("captures streams, also into a graph that exists", () => {
     const lines = log(() => {
       driver.streamBeginCapture(stream);

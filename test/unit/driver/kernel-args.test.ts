@@ -12,7 +12,7 @@ const arg: fc.Arbitrary<KernelArg> = fc.oneof(
   fc.record({
     type: fc.constant("bytes" as const),
     value: fc.uint8Array({ minLength: 1, maxLength: 24 }),
-    align: fc.constantFrom(1, 2, 4, 8, 16),
+    align: fc.constantFrom(1, 2, 4, 8, 16, 64),
   }),
 );
 

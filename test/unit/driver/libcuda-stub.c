@@ -187,6 +187,29 @@ CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offset, s
   END();
 }
 
+CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *address,
+                                const cuuint64_t *dims, const cuuint64_t *strides, const cuuint32_t *box,
+                                const cuuint32_t *steps, CUtensorMapInterleave interleave,
+                                CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+                                CUtensorMapFloatOOBfill fill) {
+  note("%s %s rank %u at %llu dims", __func__,
+       type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16  ? "bf16"
+       : type == CU_TENSOR_MAP_DATA_TYPE_FLOAT16 ? "f16"
+                                                 : "?",
+       rank, U(address));
+  for (cuuint32_t i = 0; i < rank; i++) note(" %llu", U(dims[i]));
+  for (cuuint32_t i = 0; i + 1 < rank; i++) note(" stride %llu", U(strides[i]));
+  for (cuuint32_t i = 0; i < rank; i++) note(" box %u step %u", box[i], steps[i]);
+  if (interleave == CU_TENSOR_MAP_INTERLEAVE_NONE) note(" plain");
+  if (swizzle == CU_TENSOR_MAP_SWIZZLE_128B) note(" swizzle 128B");
+  if (promotion == CU_TENSOR_MAP_L2_PROMOTION_L2_256B) note(" promotion 256B");
+  if (fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) note(" zeros");
+  // The driver refuses a misaligned map, and so does a device that is passed one.
+  if ((size_t)map % _Alignof(CUtensorMap) != 0) return CUDA_ERROR_INVALID_VALUE;
+  memset(map, (int)(dims[0] & 0xff), sizeof *map);
+  END();
+}
+
 // Every test kernel takes (u64, f32, i64, u8), so that padding and widths show.
 static void note_params(void **params) {
   note(" params %llu %g %lld %d", *(unsigned long long *)params[0], *(float *)params[1],

@@ -97,6 +97,17 @@ function shape(launches: readonly Launch[]): string[] {
 }
 
 describe("printing a program", () => {
+  it("says which boxes of a matrix are copied through a tensor map", () => {
+    const map = { dtype: "bf16", rows: 9, columns: 64, boxRows: 16 } as const;
+    const boxed: Launch = {
+      ...norm,
+      args: [{ name: "rows", type: "tensor-map", buffer: 3, access: "read", map }],
+    };
+    expect(printProgram(program([boxed]))).toContain(
+      'read rows boxes [16, 64] of [9, 64] in %3 state "kv.0.k" bf16[640]\n',
+    );
+  });
+
   it("shows each launch with what it moves and its arguments, then totals", () => {
     expect(printProgram(program([norm, product, commit]))).toMatchInlineSnapshot(`
       "program step (capacity = 1024)
