@@ -4,8 +4,9 @@
 #
 #   NVRTC 11.8        apt, Debian's non-free component (needs root)    -> system library folder
 #   NVRTC 13.0        pip, the nvidia-cuda-nvrtc wheel                 -> $CACHE/nvrtc13
-#   nvdisasm          pip, the nvidia-cuda-nvdisasm wheel, else
-#                     apt, 11.8, that one file unpacked                -> $CACHE/nvdisasm
+#   nvdisasm          pip, the nvidia-cuda-nvdisasm wheel, else the
+#                     one in Triton's wheel, else apt, 11.8: that one
+#                     file unpacked                                    -> $CACHE/nvdisasm
 #   libcuda (no GPU)  apt, Debian's non-free component, unpacked only  -> $CACHE/libcuda
 #
 # libcuda is not installed: on a machine with a GPU it would shadow the real driver's.
@@ -55,11 +56,18 @@ else
   say "NVRTC 13.0 skipped: $(tail -n 1 "$CACHE/last.log")"
 fi
 
+rm -rf "$CACHE/nvdisasm.part"
 if command -v nvdisasm >/dev/null || [ -n "$(find "$CACHE/nvdisasm" -name nvdisasm 2>/dev/null)" ]; then
   say "nvdisasm is here"
 elif command -v python3 >/dev/null &&
   run 120 "python3 -m pip install -q --retries 0 --timeout 5 --no-deps --target '$CACHE/nvdisasm.part' nvidia-cuda-nvdisasm"; then
   mv "$CACHE/nvdisasm.part" "$CACHE/nvdisasm" && say "nvdisasm installed from its wheel"
+elif command -v python3 >/dev/null && mkdir -p "$CACHE/nvdisasm.part" &&
+  run 300 "cd '$CACHE/nvdisasm.part' && python3 -m pip download -q --retries 0 --timeout 5 --no-deps -d . triton && python3 -c '
+import glob, zipfile
+[wheel] = glob.glob(\"triton*.whl\")
+zipfile.ZipFile(wheel).extract(\"triton/backends/nvidia/bin/nvdisasm\")' && rm triton*.whl && chmod +x triton/backends/nvidia/bin/nvdisasm"; then
+  mv "$CACHE/nvdisasm.part" "$CACHE/nvdisasm" && say "nvdisasm unpacked from Triton's wheel"
 elif ! command -v dpkg >/dev/null || ! command -v apt-get >/dev/null; then
   say "nvdisasm skipped: no wheel of it, and not a Debian system"
 elif { [ -n "$(apt-cache policy nvidia-cuda-toolkit 2>/dev/null | grep -v none | grep Candidate)" ] || with_non_free; } &&
