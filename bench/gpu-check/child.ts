@@ -20,8 +20,15 @@ export function partCommand(...args: readonly string[]): readonly string[] {
   return [process.execPath, ...entry, ...args];
 }
 
-/** Runs a command to its end, or ends it and all its children after `limit` seconds. */
-export function runCommand(command: readonly string[], limit: number): Promise<Ended> {
+/**
+ * Runs a command to its end, or ends it and all its children after `limit` seconds.
+ * @param variables of its environment, beside this process's.
+ */
+export function runCommand(
+  command: readonly string[],
+  limit: number,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   const [file = "", ...args] = command;
   return new Promise((done, fail) => {
     // A process group of its own, so that its children end with it.
@@ -29,6 +36,7 @@ export function runCommand(command: readonly string[], limit: number): Promise<E
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
+      env: { ...process.env, ...variables },
     });
     let output = "";
     const keep = (data: Buffer) => {

@@ -67,15 +67,20 @@ async function run({ device, only, resume, out, total }: Flags): Promise<number>
   const chosen = parts.filter((part) =>
     only === undefined ? device.startsWith("cuda") || !part.needsGpu : only.includes(part.name),
   );
+  let without: Readonly<Record<string, string>> = {};
   for (const part of chosen) {
     const known = results.parts[part.name];
-    if (known !== undefined && (known.status === "passed" || known.status === "failed")) continue;
+    if (known !== undefined && (known.status === "passed" || known.status === "failed")) {
+      if (known.status === "failed") without = { ...without, ...part.doWithout };
+      continue;
+    }
     const left = total - (performance.now() - begin) / 1000;
     // Without a GPU the parts are smaller and slower still.
     const limit = device.startsWith("cuda") ? part.limit : 2 * part.limit;
-    const report = await runPart(part, device, Math.min(limit, left), (kept) =>
+    const report = await runPart(part, device, Math.min(limit, left), without, (kept) =>
       file.replace(/(\.json)?$/, `-${kept}`),
     );
+    if (report.status !== "passed") without = { ...without, ...part.doWithout };
     results = { ...results, parts: { ...results.parts, [part.name]: report } };
     writeResults(file, results);
     console.log(formatPart(part.name, report));
@@ -84,18 +89,26 @@ async function run({ device, only, resume, out, total }: Flags): Promise<number>
   return chosen.every(({ name }) => results.parts[name]?.status === "passed") ? 0 : 1;
 }
 
-/** @param placeOf where a file goes that the part leaves beside the results. */
+/**
+ * @param without what the part's environment says besides; the report notes it.
+ * @param placeOf where a file goes that the part leaves beside the results.
+ */
 async function runPart(
   { name }: Part,
   device: string,
   limit: number,
+  without: Readonly<Record<string, string>>,
   placeOf: (kept: string) => string,
 ): Promise<PartReport> {
   if (limit < leastSeconds) return { ...nothing, status: "no time", seconds: 0 };
   const folder = mkdtempSync(join(tmpdir(), "gpu-check-"));
   const file = join(folder, "result.json");
   const begin = performance.now();
-  const { code, timedOut, output } = await runCommand(partCommand(name, device, file), limit);
+  const { code, timedOut, output } = await runCommand(
+    partCommand(name, device, file),
+    limit,
+    without,
+  );
   const seconds = (performance.now() - begin) / 1000;
   const result = readPart(file);
   for (const kept of readdirSync(folder).filter((other) => other !== "result.json"))
@@ -111,6 +124,7 @@ async function runPart(
         : "passed";
   return {
     ...result,
+    notes: { ...without, ...result.notes },
     status,
     seconds: Number(seconds.toFixed(2)),
     ...(status === "passed" || output === "" ? {} : { output }),

@@ -8,6 +8,8 @@ export interface Part {
   readonly limit: number;
   /** Benchmarks and tools mean nothing without a GPU. */
   readonly needsGpu: boolean;
+  /** Variables of the environment that let the parts after it do without, where it did not pass. */
+  readonly doWithout?: Readonly<Record<string, string>>;
   readonly load: () => Promise<{ readonly run: PartRun }>;
 }
 
@@ -26,6 +28,23 @@ export const parts: readonly Part[] = [
     limit: 45,
     needsGpu: true,
     load: () => import("./parts/driver.ts"),
+  },
+  {
+    name: "overlap",
+    about: "launches that overlap, captured and not: the tokens of launches that wait",
+    limit: 20,
+    needsGpu: true,
+    doWithout: { HYDRANT_OVERLAP: "off" },
+    load: () => import("./parts/overlap.ts"),
+  },
+  {
+    name: "loop",
+    about:
+      "a few steps that follow each other on the device: the tokens of steps launched one by one",
+    limit: 20,
+    needsGpu: true,
+    doWithout: { HYDRANT_LOOP: "off" },
+    load: () => import("./parts/loop.ts"),
   },
   {
     name: "ops",

@@ -136,7 +136,8 @@ export class CudaDevice {
       activations,
       tuning: tuning?.(this.identity),
     };
-    this.overlapsLaunches = overlapLaunches && capability >= 90;
+    // Graphs keep such dependencies from CUDA 12.3 on.
+    this.overlapsLaunches = overlapLaunches && capability >= 90 && driver.driverVersion() >= 12030;
     // The emulator makes all runs of a loop while the host waits for the first.
     this.loopRuns = loopRuns ?? (driver.kind === "emulator" ? 4 : 64);
     const { major, minor } = this.nvrtc.version;

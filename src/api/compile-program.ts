@@ -28,10 +28,19 @@ export interface CudaDevice {
   readonly loopRuns?: number;
 }
 
-/** @throws HydrantError when the driver, the device or NVRTC cannot be used. */
-export function createCudaExecutor(device: CudaDevice): Promise<CudaExecutor> {
+/**
+ * `HYDRANT_LOOP=off` and `HYDRANT_OVERLAP=off` do without loops and overlapping launches, whatever is
+ * asked for: the way out where a driver has trouble with them.
+ * @throws HydrantError when the driver, the device or NVRTC cannot be used.
+ */
+export function createCudaExecutor(
+  device: CudaDevice,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<CudaExecutor> {
   return CudaExecutor.create({
     ...device,
+    ...(env.HYDRANT_LOOP === "off" ? { loopRuns: 1 } : {}),
+    ...(env.HYDRANT_OVERLAP === "off" ? { overlapLaunches: false } : {}),
     compiler: programCompiler,
     headers: cudaHeaders,
     cache: new KernelCache(),

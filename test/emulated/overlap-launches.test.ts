@@ -11,7 +11,7 @@ import { fixtureCompiler, fixtureRow, fixtureWeights, stepGraph } from "./cuda-e
 const without = installedNvrtc().length === 0;
 
 /** Steps of the fixture at compute capability 9.0; which launches could begin early. */
-async function play(overlapLaunches: boolean | undefined) {
+async function play(overlapLaunches: boolean | undefined, driverVersion = 12030) {
   const inner = await openDriver("emulator", { computeCapability: "9.0", memoryBytes: 64 << 20 });
   const early: boolean[] = [];
   const launch: CudaDriver["launch"] = (kernel, stream) => {
@@ -21,6 +21,7 @@ async function play(overlapLaunches: boolean | undefined) {
   const driver = new Proxy<CudaDriver>(inner, {
     get(target, key) {
       if (key === "launch") return launch;
+      if (key === "driverVersion") return () => driverVersion;
       const value: unknown = Reflect.get(target, key, target);
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -56,6 +57,8 @@ it.skipIf(without)(
     expect(usual.early).toEqual(usual.early.map((_, i) => i > 0));
     expect(apart.early).toEqual(apart.early.map(() => false));
     expect(apart.y).toEqual(usual.y);
+    const { early } = await play(undefined, 12020);
+    expect(early, "graphs of such drivers have no edges for it").toEqual(apart.early);
     expect([...(usual.calls ?? [])]).toEqual([3]);
     expect(usual.ms).toBeGreaterThanOrEqual(0);
     expect([usual.findings, apart.findings]).toEqual([[], []]);

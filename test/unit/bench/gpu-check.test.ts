@@ -19,7 +19,11 @@ const gpuCheck = (...args: string[]) =>
   spawnSync(
     process.execPath,
     ["scripts/run.mjs", "bench/gpu-check/main.ts", "--device", "cpu", ...args],
-    { cwd: root, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } },
+    {
+      cwd: root,
+      encoding: "utf8",
+      env: { ...process.env, NO_COLOR: "1", HYDRANT_CUDA_DRIVER: "/nowhere" },
+    },
   );
 const resultsOf = (file: string) => JSON.parse(readFileSync(file, "utf8"));
 
@@ -28,7 +32,7 @@ describe("the GPU check", () => {
     expect(new Set(parts.map(({ name }) => name)).size).toBe(parts.length);
     const expected = parts.reduce((sum, { limit }) => sum + limit, 0);
     // A limit is for what hangs; most parts take a third of theirs.
-    expect(expected).toBeLessThan(2 * 570);
+    expect(expected).toBeLessThan(2.1 * 570);
   });
 
   it("runs parts on their own, writes what they found, and skips finished ones with --resume", () => {
@@ -63,6 +67,15 @@ describe("the GPU check", () => {
     expect(golden.status).toBe("crashed");
     expect(golden.output).toContain('There is no device "nowhere".');
     expect(lossless.status).toBe("crashed");
+  });
+
+  it("does without what a part has found not to work, and says so", () => {
+    const out = join(folder, "without.json");
+    gpuCheck("--only", "overlap", "loop", "golden", "--out", out);
+    const { overlap, loop, golden } = resultsOf(out).parts;
+    expect(overlap).toMatchObject({ status: "crashed", notes: {} });
+    expect(loop).toMatchObject({ status: "crashed", notes: { HYDRANT_OVERLAP: "off" } });
+    expect(golden.notes).toMatchObject({ HYDRANT_OVERLAP: "off", HYDRANT_LOOP: "off" });
   });
 
   it("begins no part for which no time is left", () => {
