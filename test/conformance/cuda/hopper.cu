@@ -99,5 +99,44 @@ extern "C" __global__ void warpgroup(const uint4* a, const uint4* b, float* d) {
   d[(row + 8) * 8 + column] = acc[2];
   d[(row + 8) * 8 + column + 1] = acc[3];
 }
+
+struct __align__(64) TensorMap { unsigned char bytes[128]; };
+
+// Two blocks copy a box of 32 rows, each a half of it to both; when both have read it, the next one.
+extern "C" __global__ void boxes(const __grid_constant__ TensorMap map, unsigned short* out, int rounds) {
+  extern __shared__ __align__(1024) unsigned short box[];
+  __shared__ __align__(8) unsigned long long full, empty;
+  const int t = threadIdx.x;
+  const u32 filled = shared_address(&full), released = shared_address(&empty);
+  if (t == 0) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(filled) : "memory");
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 2;" ::"r"(released) : "memory");
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+  }
+  cluster_sync();
+  for (int round = 0; round < rounds; round++) {
+    if (t == 0) {
+      u32 done = round == 0;
+      while (done == 0) {
+        asm volatile("{\n\t.reg .pred p;\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n\tselp.u32 %0, 1, 0, p;\n\t}"
+                     : "=r"(done) : "r"(released), "r"((round - 1) & 1) : "memory");
+      }
+      asm volatile("{\n\t.reg .b64 st;\n\tmbarrier.arrive.expect_tx.shared::cta.b64 st, [%0], %1;\n\t}" ::"r"(filled), "r"(4096) : "memory");
+      asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(
+                       shared_address(box) + rank() * 2048),
+                   "l"(&map), "r"(round * 64 - 32), "r"(rank() * 16), "r"(filled), "h"(static_cast<unsigned short>(3)) : "memory");
+    }
+    wait(filled, round & 1);
+    for (int i = t; i < 2048; i += 64) out[(blockIdx.x * rounds + round) * 2048 + i] = box[i];
+    __syncthreads();
+    if (t < 2) {
+      u32 remote;
+      asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(remote) : "r"(released), "r"(t));
+      asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(remote) : "memory");
+    }
+  }
+  cluster_sync();
+}
 #endif
 #endif

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { TensorMap } from "../../../src/ir/program.ts";
 import {
   buffer,
   empty,
@@ -50,6 +51,17 @@ function expectSums(out: ArrayBuffer | undefined, f: (t: number) => number): voi
   for (const [t, value] of new Float32Array(out ?? new ArrayBuffer(0)).entries()) {
     expect(Math.abs(value - f(t)), `thread ${t}`).toBeLessThan(1e-4);
   }
+}
+
+const BOXES = 3;
+const matrix: TensorMap = { dtype: "bf16", rows: 25, columns: 72, boxRows: 16 };
+
+/** Element of a box in shared memory: 16-byte pieces swizzled by the row, zeros past the matrix. */
+function boxElement(round: number, i: number): number {
+  const [row, at] = [Math.floor(i / 64), i % 64];
+  const column = round * 64 - 32 + ((at >> 3) ^ (row % 8)) * 8 + (at % 8);
+  const { rows, columns } = matrix;
+  return row < rows && column >= 0 && column < columns ? 1 + row * columns + column : 0;
 }
 
 const words = interestingInts(256, 44).map((v) => v >> 4);
@@ -107,6 +119,27 @@ export const asyncCases: readonly KernelCase[] = [
     nvrtcMajor: 12,
     args: () => [buffer(rows), empty(512), int(STEPS)],
     check: ([, out]) => expectSums(out, stream),
+  },
+  {
+    name: "halves of boxes through a tensor map to both blocks of a cluster",
+    source: "hopper",
+    entry: "boxes",
+    grid: 4,
+    block: 64,
+    sharedBytes: 4096,
+    cluster: 2,
+    nvrtcMajor: 12,
+    args: () => [
+      { kind: "matrix", data: Uint16Array.from({ length: 25 * 72 }, (_, i) => i + 1), map: matrix },
+      empty(4 * BOXES * 4096),
+      int(BOXES),
+    ],
+    check: ([, out]) => {
+      const expected = range(4 * BOXES * 2048, (i) =>
+        boxElement(Math.floor(i / 2048) % BOXES, i % 2048),
+      );
+      expect([...new Uint16Array(out ?? new ArrayBuffer(0))]).toEqual(expected);
+    },
   },
   warpgroupCase,
 ];

@@ -1,10 +1,18 @@
 /** A kernel of the conformance suite with its input, and how one run of it is checked. */
 import { expect } from "vitest";
-import type { CudaDriver, DevicePtr, Dim3 } from "../../../runtime/driver/driver.ts";
+import {
+  type CudaDriver,
+  type DevicePtr,
+  type Dim3,
+  TENSOR_MAP_ALIGN,
+} from "../../../runtime/driver/driver.ts";
 import { type KernelArg, packArgs } from "../../../runtime/driver/kernel-args.ts";
+import type { TensorMap } from "../../../src/ir/program.ts";
 
 export type CaseArg =
   | { readonly kind: "buffer"; readonly data: ArrayBufferView }
+  /** A buffer that the kernel gets a tensor map of. */
+  | { readonly kind: "matrix"; readonly data: Uint16Array; readonly map: TensorMap }
   /** Memory nothing has written: the kernel must fill it. */
   | { readonly kind: "empty"; readonly bytes: number }
   | { readonly kind: "scalar"; readonly arg: KernelArg };
@@ -43,8 +51,12 @@ export function runKernelCase(driver: CudaDriver, image: Uint8Array, test: Kerne
     if (arg.kind === "scalar") return arg.arg;
     const bytes = arg.kind === "empty" ? arg.bytes : arg.data.byteLength;
     const ptr = driver.memAlloc(bytes);
-    if (arg.kind === "buffer") driver.memcpyHtoD(ptr, arg.data);
+    if (arg.kind !== "empty") driver.memcpyHtoD(ptr, arg.data);
     places.push({ ptr, bytes });
+    if (arg.kind === "matrix") {
+      const value = driver.tensorMapEncode(ptr, arg.map);
+      return { type: "bytes", value, align: TENSOR_MAP_ALIGN };
+    }
     return { type: "ptr", value: ptr };
   });
   const stream = driver.streamCreate();
