@@ -56,6 +56,39 @@ function kernel(fn: CudaFunction, args: readonly KernelArg[], block: Dim3 = one(
   return { function: fn, grid: one(1), block, args: packArgs(args) };
 }
 
+/** Kernels that begin beside the one before them: one that does not wait computes with old numbers. */
+const OVERLAPPING = `
+extern "C" __device__ void cudaGraphSetConditional(unsigned long long, unsigned int);
+#define BEGIN asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); \\
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+extern "C" __global__ void next(volatile int* x, int value) {
+  BEGIN
+  int late = 0;
+  for (int i = 0; i < 100; i++) late += x[threadIdx.x];
+  x[threadIdx.x] = late / 100 * 3 + value;
+}
+#ifdef LOOP
+extern "C" __global__ void count(int* runs, unsigned long long handle, int end) {
+  BEGIN
+  if (threadIdx.x != 0) return;
+  runs[0] += 1;
+  cudaGraphSetConditional(handle, runs[0] < end);
+}
+#endif
+`;
+
+const overlapNeeds = ({ driver }: CaseContext): string | undefined => {
+  if (driver.driverVersion() < 12030) return "the driver is older than CUDA 12.3";
+  const major = driver.deviceAttribute(driver.deviceGet(0), "computeCapabilityMajor");
+  return major < 9 ? "needs compute capability 9.0" : undefined;
+};
+const loopNeeds = ({ driver, nvrtcMajor }: CaseContext): string | undefined => {
+  if (!driver.supports("conditional-nodes")) return "the driver is older than CUDA 12.3";
+  if (!driver.supports("capture-to-graph")) return "the driver is older than CUDA 12.3";
+  // Its assembler does not know the intrinsic that kernels set the condition with.
+  return nvrtcMajor < 12 ? "needs NVRTC 12" : undefined;
+};
+
 /** 32 integers on the device, all `value`. */
 function buffer(driver: CudaDriver, value: number): DevicePtr {
   const memory = driver.memAlloc(128);
@@ -349,12 +382,7 @@ export const driverCases: readonly DriverCase[] = [
   },
   {
     name: "repeats a graph on the device while a kernel says so",
-    skip: ({ driver, nvrtcMajor }) => {
-      if (!driver.supports("conditional-nodes")) return "the driver is older than CUDA 12.3";
-      if (!driver.supports("capture-to-graph")) return "the driver is older than CUDA 12.3";
-      // Its assembler does not know the intrinsic that kernels set the condition with.
-      return nvrtcMajor < 12 ? "needs NVRTC 12" : undefined;
-    },
+    skip: loopNeeds,
     run({ driver, image }) {
       const module = driver.moduleLoadData(
         image(`extern "C" __device__ void cudaGraphSetConditional(unsigned long long, unsigned int);
@@ -398,6 +426,76 @@ extern "C" __global__ void count(int* x, unsigned long long handle, int end) {
       driver.streamDestroy(stream);
       driver.moduleUnload(module);
       driver.memFree(x);
+    },
+  },
+  {
+    name: "runs launches that overlap as if they did not, from a stream and from a graph",
+    skip: overlapNeeds,
+    run({ driver, image }) {
+      const module = driver.moduleLoadData(image(OVERLAPPING));
+      const next = driver.moduleGetFunction(module, "next");
+      driver.functionAttribute(next, "numRegisters"); // Loaded before a capture.
+      const x = buffer(driver, 0);
+      const stream = driver.streamCreate();
+      const launch = () => {
+        for (const value of [1, 2, 3])
+          driver.launch({ ...kernel(next, [ptr(x), i32(value)]), programmatic: value > 1 }, stream);
+      };
+      launch();
+      driver.streamSynchronize(stream);
+      expect(read(driver, x)).toEqual(all(18));
+      driver.streamBeginCapture(stream);
+      launch();
+      const graph = driver.streamEndCapture(stream);
+      const exec = driver.graphInstantiate(graph);
+      driver.graphLaunch(exec, stream);
+      driver.graphLaunch(exec, stream);
+      driver.streamSynchronize(stream);
+      expect(read(driver, x)).toEqual(all(27 * (27 * 18 + 18) + 18));
+      driver.graphExecDestroy(exec);
+      driver.graphDestroy(graph);
+      driver.streamDestroy(stream);
+      driver.moduleUnload(module);
+      driver.memFree(x);
+    },
+  },
+  {
+    name: "repeats launches that overlap on the device",
+    skip: (context) => overlapNeeds(context) ?? loopNeeds(context),
+    run({ driver, image }) {
+      const module = driver.moduleLoadData(image(`#define LOOP\n${OVERLAPPING}`));
+      const next = driver.moduleGetFunction(module, "next");
+      const count = driver.moduleGetFunction(module, "count");
+      for (const fn of [next, count]) driver.functionAttribute(fn, "numRegisters");
+      const [x, runs] = [buffer(driver, 0), buffer(driver, 0)];
+      const graph = driver.graphCreate();
+      const handle = driver.graphConditionalCreate(graph, 1);
+      const { bodies } = driver.graphAddConditionalNode(graph, [], {
+        kind: "while",
+        handle,
+        bodies: 1,
+      });
+      const stream = driver.streamCreate();
+      for (const body of bodies) {
+        driver.streamBeginCaptureToGraph(stream, body, []);
+        driver.launch(kernel(next, [ptr(x), i32(1)]), stream);
+        driver.launch({ ...kernel(next, [ptr(x), i32(2)]), programmatic: true }, stream);
+        const last = kernel(count, [ptr(runs), { type: "u64", value: handle }, i32(5)]);
+        driver.launch({ ...last, programmatic: true }, stream);
+        driver.streamEndCapture(stream);
+      }
+      const exec = driver.graphInstantiate(graph);
+      driver.graphLaunch(exec, stream);
+      driver.streamSynchronize(stream);
+      expect(read(driver, runs, 1)).toEqual([5]);
+      let expected = 0;
+      for (let i = 0; i < 5; i++) expected = 3 * (3 * expected + 1) + 2;
+      expect(read(driver, x)).toEqual(all(expected));
+      driver.graphExecDestroy(exec);
+      driver.graphDestroy(graph);
+      driver.streamDestroy(stream);
+      driver.moduleUnload(module);
+      for (const memory of [x, runs]) driver.memFree(memory);
     },
   },
 ];
