@@ -1,4 +1,5 @@
 /** Binds the CUDA driver library through koffi. Needs a driver for CUDA 12.0 or newer. */
+import { existsSync } from "node:fs";
 import koffi from "koffi";
 import { HydrantError } from "../../src/util/errors.ts";
 import {
@@ -15,13 +16,19 @@ import { type CudaDriver, TENSOR_MAP_ALIGN } from "./driver.ts";
 /** The driver's PTX compiler is deeper than koffi's own stack of 2 MiB is sure to hold. */
 const NATIVE_STACK_BYTES = 8 * 2 ** 20;
 
+const LOADER_NAME = "libcuda.so.1";
+/** Where containers, WSL and NixOS have the driver, whether or not the loader has been told. */
+const OTHER_PLACES = ["/usr/local/nvidia/lib64", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"].map(
+  (folder) => `${folder}/${LOADER_NAME}`,
+);
+
 /**
  * Binds the driver library at `path`: by default `HYDRANT_CUDA_DRIVER` or what the loader finds.
  * Throws `cuda/no-driver` when there is none and `cuda/driver-too-old` when entry points miss.
  * `init` must still be called.
  */
 export function loadCudaDriver(
-  path: string = process.env.HYDRANT_CUDA_DRIVER || "libcuda.so.1",
+  path: string = process.env.HYDRANT_CUDA_DRIVER || LOADER_NAME,
 ): CudaDriver {
   const library = openLibrary(path);
   const find = (prototype: string): NativeCall | undefined => {
@@ -77,6 +84,9 @@ function openLibrary(path: string): ReturnType<typeof koffi.load> {
   try {
     return koffi.load(path);
   } catch (error) {
+    const other =
+      path === LOADER_NAME ? OTHER_PLACES.find((place) => existsSync(place)) : undefined;
+    if (other !== undefined) return openLibrary(other);
     throw new HydrantError("cuda/no-driver", "The CUDA driver library does not load.", {
       path,
       hint: "Install the NVIDIA driver (525 or newer), point HYDRANT_CUDA_DRIVER at libcuda.so.1, or use the CPU or the emulator.",
