@@ -7,6 +7,7 @@ export const FINDING_KINDS = [
   "uninitialized",
   "race",
   "missing-wait",
+  "missing-fence",
   "barrier-divergence",
   "deadlock",
   "use-after-free",

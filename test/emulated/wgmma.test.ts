@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { parseKernelArg, runKernel } from "../../src/index.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
 import { error, RIGHT, runWgmma, type WgmmaCase } from "./wgmma-kernel.ts";
 
@@ -9,7 +10,10 @@ const EXACT = 1e-4;
 
 async function kinds(one: WgmmaCase): Promise<{ wrong: boolean; kinds: readonly string[] }> {
   const { c, expected, findings } = await runWgmma(one);
-  return { wrong: !(error(c, expected) < EXACT), kinds: findings.map(({ kind }) => kind) };
+  return {
+    wrong: !(error(c, expected) < EXACT),
+    kinds: [...new Set(findings.map(({ kind }) => kind))],
+  };
 }
 
 describe.skipIf(!hopper)("wgmma on the emulator", () => {
@@ -63,18 +67,89 @@ describe.skipIf(!hopper)("wgmma on the emulator", () => {
   wgmma_wait<0>();`;
 
   it("reads registers of A when the group is waited for, and not before", async () => {
-    const [late, inTime] = ["", "wgmma_wait<0>();"].map((wait) => singleBuffer(wait));
-    expect((await kinds({ columns: 64, steps: { multiply: late } })).wrong).toBe(true);
-    expect((await kinds({ columns: 64, steps: { multiply: inTime } })).wrong).toBe(false);
+    const after = (wait: string) => kinds({ columns: 64, steps: { multiply: singleBuffer(wait) } });
+    expect((await after("")).wrong).toBe(true);
+    expect((await after("wgmma_wait<0>();")).wrong).toBe(false);
   });
 
-  it.each([
-    ["a stage is overwritten", "shared[64 * 128 + threadIdx.x] = 0;"],
-    ["an accumulator is read", 'asm volatile("mov.f32 %0, %1;" : "=f"(early) : "f"(d[0]));'],
-  ])("gives a wrong result when %s before the wait", async (_, early) => {
-    const multiply = `float early = d[0];
-  ${RIGHT.multiply.replace("wgmma_commit();", `wgmma_commit();\n  ${early}`)}
+  it("reports a stage that is overwritten before the wait, and what wgmma made of it", async () => {
+    const overwrite = "shared[64 * 128 + threadIdx.x] = 0;";
+    const multiply = RIGHT.multiply.replace("wgmma_commit();", `wgmma_commit();\n  ${overwrite}`);
+    const found = await kinds({ columns: 64, steps: { multiply } });
+    expect(found.wrong).toBe(true);
+    expect(found.kinds).toContain("missing-wait");
+  });
+
+  it("reads accumulators as they are before the wait", async () => {
+    const read = 'asm volatile("mov.f32 %0, %1;" : "=f"(early) : "f"(d[0]));';
+    const multiply = `float early;
+  ${RIGHT.multiply.replace("wgmma_commit();", `wgmma_commit();\n  ${read}`)}
   d[0] = early;`;
     expect((await kinds({ columns: 64, steps: { multiply } })).wrong).toBe(true);
+  });
+
+  it("reports groups that nobody waits for", async () => {
+    const multiply = RIGHT.multiply.replace("wgmma_wait<0>();", "");
+    expect((await kinds({ columns: 8, steps: { multiply } })).kinds).toContain("missing-wait");
+  });
+
+  const copies =
+    "cp_async_16(base + to, from);\n    if (i + 128 >= (64 + 16) * 8) { cp_async_commit(); }";
+  it.each([
+    ["a store", RIGHT.fill, "", "async_proxy_fence();"],
+    ["cp.async", copies, "cp_async_wait<0>();", "cp_async_wait<0>(); async_proxy_fence();"],
+    [
+      "cp.async whose fence comes before its wait",
+      copies,
+      "async_proxy_fence(); cp_async_wait<0>();",
+      "cp_async_wait<0>(); async_proxy_fence();",
+    ],
+    [
+      "a store whose fence another thread executes",
+      RIGHT.fill,
+      "if (threadIdx.x == 0) async_proxy_fence();",
+      "async_proxy_fence(); if (threadIdx.x == 0) async_proxy_fence();",
+    ],
+  ])("reports that %s is not fenced from the async proxy", async (_, fill, without, publish) => {
+    const [a, columns] = ["shared", 16] as const;
+    const missing = await kinds({ columns, a, steps: { fill, publish: without } });
+    expect(missing).toEqual({ wrong: false, kinds: ["missing-fence"] });
+    const right = await kinds({ columns, a, steps: { fill, publish } });
+    expect(right).toEqual({ wrong: false, kinds: [] });
+  });
+
+  it("reports a fence that only comes after the barrier", async () => {
+    const multiply = `async_proxy_fence();\n  ${RIGHT.multiply}`;
+    expect((await kinds({ columns: 8, steps: { publish: "", multiply } })).kinds).toEqual([
+      "missing-fence",
+    ]);
+  });
+
+  it("wants a fence between stores and bulk copies out of shared memory", async () => {
+    const run = async (fence: string) => {
+      const { findings } = await runKernel({
+        source: `#include "prelude/all.cuh"
+extern "C" __global__ void k(u32* out) {
+  __shared__ alignas(16) u32 tile[32];
+  tile[threadIdx.x] = threadIdx.x;
+  ${fence}
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 128;" ::"l"(out), "r"(shared_address(tile)) : "memory");
+    asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+    asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  }
+}`,
+        fileName: "bulk-test.cu",
+        entry: "k",
+        grid: { x: 1, y: 1, z: 1 },
+        block: { x: 32, y: 1, z: 1 },
+        args: [parseKernelArg("u32:32:uninit")],
+        arch: "sm_90",
+      });
+      return findings.map(({ kind }) => kind);
+    };
+    expect(await run("")).toEqual(["missing-fence"]);
+    expect(await run("async_proxy_fence();")).toEqual([]);
   });
 });

@@ -27,6 +27,12 @@ export interface RunObserver {
   warpSynchronized(): void;
   /** The running warp has executed a fence of at least device scope. */
   fenced(): void;
+  /** Lanes of the running warp have executed a fence between the generic and the async proxy. */
+  proxyFenced(lanes: number): void;
+  /** The running warp begins to read asynchronously: the time, for `readEnds`. */
+  readBegins(): number;
+  /** It has waited for such a read of shared memory, which nobody may have written meanwhile. */
+  readEnds(access: OperationAccess, since: number): void;
   /** The running warp has waited for the launches its own may overlap. */
   dependencyWaited(): void;
   /** The running warp has made its memory visible to whoever waits for it. */

@@ -1,6 +1,7 @@
 /** Runs the blocks of a launch: which warp goes next, and when nothing can go on. */
 import { type CudaError, cudaError } from "../../driver/check.ts";
 import { HEADER, LAUNCH, NEVER, PARAM_BASE, SLICE, STATUS, WARP } from "../layout.ts";
+import { wgmmaEnds } from "../operations/wgmma.ts";
 import { arriveAndWait, describeWaiting, warpEnded } from "./barriers.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelAbort, type Machine } from "./machine.ts";
@@ -282,6 +283,7 @@ class Scheduler {
         case STATUS.done:
           this.#waitingTurns = 0;
           warp.status = "done";
+          wgmmaEnds(machine);
           machine.sanitizer?.released();
           warpEnded(machine, this.#kernel, block);
           break;

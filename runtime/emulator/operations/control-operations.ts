@@ -11,6 +11,9 @@ export function nothing(): Handler {
 /** Fences order nothing here, where accesses happen one by one; the sanitiser wants to know. */
 export function fence(op: Operation): Handler {
   const { machine } = op;
+  if (op.has("proxy") && op.has("async") && !op.has("global")) {
+    return (_warp, mask) => machine.sanitizer?.proxyFenced(mask);
+  }
   const reaches = ["gl", "sys", "gpu", "cluster"].some((scope) => op.has(scope));
   return reaches ? () => machine.sanitizer?.fenced() : nothing();
 }

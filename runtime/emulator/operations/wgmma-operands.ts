@@ -1,7 +1,8 @@
 /** Operands of wgmma: matrices in shared memory behind descriptors, and A's fragments in registers. */
 import { PIECE, TILE } from "../core/wgmma.ts";
 import { MATRIX_TYPES } from "../core/matrix.ts";
-import { MMA_A } from "../layout.ts";
+import type { OperationAccess } from "../execute/run-observer.ts";
+import { MMA_A, WARP } from "../layout.ts";
 import type { Operand } from "../ptx/ptx.ts";
 import type { Operation } from "./operation.ts";
 
@@ -64,6 +65,44 @@ export function checkBounds(op: Operation, matrix: SharedMatrix, groups: number)
   const message = `${op.instruction.opcode} reads up to offset ${end} of shared memory, which has ${sharedBytes} bytes`;
   op.machine.abort("out-of-bounds", message, op.instruction, 0);
 }
+
+/** Visits rows of a matrix in the sanitiser's terms: up to 16 rows of two pieces at a time. */
+export function rowAccess(
+  op: Operation,
+): (matrix: SharedMatrix, rows: readonly [number, number], visit: AccessVisitor) => void {
+  const addresses = new Float64Array(WARP);
+  const { instruction } = op;
+  const access = {
+    instruction,
+    kind: "read",
+    space: "shared",
+    lanes: 0,
+    addresses,
+    bytes: 16,
+  } as const satisfies OperationAccess;
+  // Made once for each number of lanes: the sanitiser remembers what it worked out for them.
+  const accesses = new Map<number, OperationAccess>();
+  return ({ from, rowBytes, stride, second, swizzle }, [first, end], visit) => {
+    for (let row = first; row < end; row += WARP / 2) {
+      const count = Math.min(end - row, WARP / 2);
+      for (let lane = 0; lane < 2 * count; lane++) {
+        const at = row + (lane >> 1);
+        const start = from + Math.floor(at / CORE_ROWS) * stride + (at % CORE_ROWS) * rowBytes;
+        const address = start + (lane & 1) * second;
+        addresses[lane] = address ^ (((address >>> 7) & swizzle) << 4);
+      }
+      const lanes = count === WARP / 2 ? -1 : 2 ** (2 * count) - 1;
+      let one = accesses.get(lanes);
+      if (one === undefined) {
+        one = { ...access, lanes };
+        accesses.set(lanes, one);
+      }
+      visit(one);
+    }
+  };
+}
+
+export type AccessVisitor = (access: OperationAccess) => void;
 
 type CoreFunction = (...args: number[]) => void;
 

@@ -5,15 +5,17 @@
  */
 import type { Machine } from "../execute/machine.ts";
 import { blockExtra, type WarpState } from "../execute/state.ts";
-import type { Operand } from "../ptx/ptx.ts";
+import type { Instruction, Operand } from "../ptx/ptx.ts";
 import { firstLane, type Handler, hex, type Operation } from "./operation.ts";
 import {
+  type AccessVisitor,
   CORE_ROWS,
   checkBounds,
   coreFunction,
   descriptorReader,
   fromRows,
   negateA,
+  rowAccess,
   type SharedMatrix,
   stageA,
 } from "./wgmma-operands.ts";
@@ -29,9 +31,15 @@ const FAMILIES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
 };
 
-/** One mma_async of a warp that has not been executed. What is issued is read at once: */
+/**
+ * One mma_async of a warp that has not been executed. Descriptors and scales are read when it is
+ * issued: their registers may be used for something else at once.
+ */
 interface Product {
+  readonly instruction: Instruction;
   readonly execute: (warp: number, product: Product) => void;
+  /** When it was issued, in the sanitiser's time. */
+  readonly since: number;
   readonly a: SharedMatrix | undefined;
   readonly b: SharedMatrix;
   /** Adds to the accumulators as they are. */
@@ -94,6 +102,18 @@ function handlerOf(op: Operation): Handler {
   }
 }
 
+/** The running warp has ended: groups that it did not wait for may never have been executed. */
+export function wgmmaEnds(machine: Machine): void {
+  const all = machine.position.block.extras.get(productsKey);
+  if (!(all instanceof Map)) return;
+  const { open, groups } = productsOf(machine);
+  const [product] = [...groups.flat(), ...open];
+  if (product === undefined) return;
+  const committed = groups.length > 0 ? "is never waited for" : "is in no group that is waited for";
+  const message = `${product.instruction.opcode} ${committed}: the warp ends first`;
+  machine.report("missing-wait", message, product.instruction, 0);
+}
+
 interface Shape {
   readonly columns: number;
   readonly typeA: string;
@@ -133,7 +153,11 @@ function issue(op: Operation): Handler {
   const stage = stageA(op, a, typeA);
   const multiply = coreFunction(op, `wgmma_${typeB}`);
   const { i32 } = machine;
-  const execute = (warp: number, { a, b, keeps }: Product): void => {
+  const visit = sharedRows(op, columns);
+  const execute = (warp: number, product: Product): void => {
+    const { a, b, keeps, since } = product;
+    const { sanitizer } = machine;
+    if (sanitizer !== undefined) visit(product, (access) => sanitizer.readEnds(access, since));
     if (a === undefined) stage.registers(warp);
     else stage.shared(a);
     if (negates && !isInteger) negateA(op, typeA);
@@ -149,15 +173,35 @@ function issue(op: Operation): Handler {
   };
   return (warp, mask) => {
     const first = 2 * (machine.position.warp.index & 3);
+    const { sanitizer } = machine;
     const product = {
+      instruction: op.instruction,
       execute,
+      since: sanitizer?.readBegins() ?? 0,
       a: describeA === undefined ? undefined : fromRows(describeA(warp), first),
       b: describeB(warp),
       keeps: keeps(warp, mask) !== 0,
     };
     if (product.a !== undefined) checkBounds(op, product.a, 2);
     checkBounds(op, product.b, columns / CORE_ROWS);
+    if (sanitizer !== undefined) visit(product, (access) => sanitizer.access(access));
     productsOf(machine).open.push(product);
+  };
+}
+
+/**
+ * Visits what a warp answers for to the sanitiser: its own rows of A, and a quarter of B, of which
+ * the four warps read all, each the same.
+ */
+function sharedRows(
+  op: Operation,
+  columns: number,
+): (product: Pick<Product, "a" | "b">, visit: AccessVisitor) => void {
+  const [rowsOfA, rowsOfB] = [rowAccess(op), rowAccess(op)];
+  return ({ a, b }, visit) => {
+    const quarter = op.machine.position.warp.index & 3;
+    if (a !== undefined) rowsOfA(a, [0, 16], visit);
+    rowsOfB(b, [(quarter * columns) / 4, ((quarter + 1) * columns) / 4], visit);
   };
 }
 

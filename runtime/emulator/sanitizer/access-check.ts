@@ -16,6 +16,7 @@ import {
   type Target,
   verb,
 } from "./access-targets.ts";
+import { isAsyncProxy } from "./proxies.ts";
 import { countLanes, quickCheck, quickOperation } from "./quick-check.ts";
 import type { Conflict } from "./races.ts";
 import type { Sanitizer } from "./sanitizer.ts";
@@ -87,6 +88,9 @@ export function operationAccess(sanitizer: Sanitizer, access: OperationAccess): 
   }
   const left = quickOperation(sanitizer, plan, access);
   if (left !== 0) slowOperation(sanitizer, plan, access, left);
+  if (plan.kind === "read" && access.space === "shared" && isAsyncProxy(plan.instruction)) {
+    sanitizer.proxies.check(access);
+  }
 }
 
 /** Asynchronous copies are no requests of a warp, but what they move is moved. */
@@ -95,8 +99,8 @@ function countBytes(
   { instruction, kind, space, lanes, addresses, bytes }: OperationAccess,
 ): void {
   if (space === "shared") {
-    // When a copy's bytes meet the banks depends on when they arrive.
-    if (instruction.parts[0] !== "cp")
+    // When a copy's bytes meet the banks depends on when they arrive; wgmma reads on its own.
+    if (instruction.parts[0] !== "cp" && instruction.parts[0] !== "wgmma")
       sanitizer.counters.memory.sharedBankConflicts += maskedBankConflicts(addresses, lanes, bytes);
     return;
   }

@@ -139,7 +139,7 @@ export class RaceDetector {
       const writer = writers[at] ?? 0;
       if (writer !== 0 && writer !== me) {
         const time = writeTimes[at] ?? 0;
-        if (!(strong && (time & STRONG) !== 0) && !this.#isOrdered(writer, time, who, lane)) {
+        if (!(strong && (time & STRONG) !== 0) && !this.isOrdered(writer, time, who, lane)) {
           conflict ??= this.#conflict(writer, "write", writeSites[at] ?? 0);
         }
       }
@@ -147,7 +147,7 @@ export class RaceDetector {
       if (kind === "write") {
         if (reader !== 0 && reader !== me) {
           const time = readTimes[at] ?? 0;
-          if (!(strong && (time & STRONG) !== 0) && !this.#isOrdered(reader, time, who, lane)) {
+          if (!(strong && (time & STRONG) !== 0) && !this.isOrdered(reader, time, who, lane)) {
             conflict ??= this.#conflict(reader, "read", readSites[at] ?? 0);
           }
         }
@@ -161,7 +161,7 @@ export class RaceDetector {
         readSites[at] = site;
       } else {
         const time = readTimes[at] ?? 0;
-        if (this.#isOrdered(reader, time, who, lane)) {
+        if (this.isOrdered(reader, time, who, lane)) {
           readers[at] = me;
           readTimes[at] = stamp;
           readSites[at] = site;
@@ -175,7 +175,8 @@ export class RaceDetector {
     return conflict;
   }
 
-  #isOrdered(other: number, stamp: number, { block, warp }: Accessor, lane: number): boolean {
+  /** Is an access with this identity and doubled time ordered before what `who` does now? */
+  isOrdered(other: number, stamp: number, { block, warp }: Accessor, lane: number): boolean {
     const time = stamp >>> 1;
     const number = Math.floor(other / 64);
     const otherLane = other & 63;
@@ -214,6 +215,11 @@ export class RaceDetector {
       number < this.#first ? -1 : Math.floor((number - this.#first) / this.#warpsPerBlock);
     const sameBlock = blockOf(first) === blockOf(second) && (a & 63) !== SEVERAL_BLOCKS;
     return second * 64 + (sameBlock ? SEVERAL_WARPS : SEVERAL_BLOCKS);
+  }
+
+  /** Who an identity of the running launch is. */
+  nameOf(identity: number): string {
+    return this.#conflict(identity, "write", 0).other;
   }
 
   #conflict(other: number, otherKind: AccessKind, otherSite: number): Conflict {

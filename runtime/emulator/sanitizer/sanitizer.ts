@@ -11,6 +11,7 @@ import { CHECK, WARP } from "../layout.ts";
 import { whereIs } from "../ptx/operands.ts";
 import type { Instruction } from "../ptx/ptx.ts";
 import { accessCheck, operationAccess } from "./access-check.ts";
+import { Proxies } from "./proxies.ts";
 import { type Conflict, type OtherWork, RaceDetector } from "./races.ts";
 import { Shadow, ShadowArena } from "./shadow.ts";
 
@@ -19,6 +20,7 @@ export class Sanitizer implements RunObserver {
   readonly memory: DeviceMemory;
   readonly counters: Counters;
   readonly races: RaceDetector;
+  readonly proxies: Proxies;
   readonly check: CheckFactory;
   readonly #arena: ShadowArena;
   readonly #shadows = new WeakMap<Allocation, Shadow>();
@@ -35,6 +37,7 @@ export class Sanitizer implements RunObserver {
   constructor(machine: Machine, memory: DeviceMemory, counters: Counters) {
     this.machine = machine;
     this.races = new RaceDetector(machine.u32);
+    this.proxies = new Proxies(this);
     this.memory = memory;
     this.counters = counters;
     this.#arena = new ShadowArena(machine.buffer, machine.end, machine.shadowEnd);
@@ -51,9 +54,13 @@ export class Sanitizer implements RunObserver {
     return site;
   }
 
+  instructionOf(site: number): Instruction | undefined {
+    return this.#sites[site - 1];
+  }
+
   /** ` at PTX line 3 (a.cu:7)` of a numbered instruction, or nothing. */
   placeOf(site: number): string {
-    const instruction = this.#sites[site - 1];
+    const instruction = this.instructionOf(site);
     return instruction === undefined ? "" : ` at ${whereIs(instruction)}`;
   }
 
@@ -97,6 +104,7 @@ export class Sanitizer implements RunObserver {
     const warps = grid.x * grid.y * grid.z * launch.warpsPerBlock;
     this.races.begin(work, warps, others, launch);
     this.#releases.clear();
+    this.proxies.launchBegins(launch);
   }
 
   /** A kernel without a wait can end before those that precede it, which no later kernel would know. */
@@ -175,6 +183,19 @@ export class Sanitizer implements RunObserver {
     this.machine.position.block.fenced = true;
   }
 
+  proxyFenced(lanes: number): void {
+    this.proxies.fenced(lanes);
+  }
+
+  readBegins(): number {
+    this.warpSynchronized();
+    return this.races.time;
+  }
+
+  readEnds(access: OperationAccess, since: number): void {
+    this.proxies.checkUnchanged(access, since);
+  }
+
   released(): void {
     this.races.time++;
     this.warpRuns();
@@ -206,6 +227,7 @@ export class Sanitizer implements RunObserver {
     change: 1 | -1,
   ): void {
     const shadow = this.sharedShadow(block);
+    if (change === -1) this.proxies.landed(shadow, lanes, offsets, bytes);
     for (let rest = lanes; rest !== 0; rest &= rest - 1) {
       changePending(shadow, offsets[31 - Math.clz32(rest & -rest)] ?? 0, bytes, change);
     }
