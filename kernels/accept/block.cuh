@@ -24,16 +24,16 @@ struct Scan {
 // All threads of a block of 32 * WARPS call it; `warps` in shared memory is free again afterwards.
 template <int WARPS>
 DEVICE Scan block_scan(u64 x, u64 (&warps)[WARPS]) {
+  static_assert(WARPS <= 32, "one lane per warp");
+  const int lane = static_cast<int>(threadIdx.x % 32);
   const int warp = static_cast<int>(threadIdx.x / 32);
   const u64 inclusive = warp_scan(x);
-  if (threadIdx.x % 32 == 31) warps[warp] = inclusive;
+  if (lane == 31) warps[warp] = inclusive;
   __syncthreads();
-  Scan scan{inclusive - x, 0};
-#pragma unroll 1
-  for (int w = 0; w < WARPS; w++) {
-    if (w < warp) scan.before += warps[w];
-    scan.total += warps[w];
-  }
+  // Every warp adds up all of them: cheaper than a second barrier.
+  const u64 sums = warp_scan(lane < WARPS ? warps[lane] : 0);
+  const u64 through = __shfl_sync(0xffffffffu, sums, warp);
+  const Scan scan{through - warps[warp] + inclusive - x, __shfl_sync(0xffffffffu, sums, 31)};
   __syncthreads();
   return scan;
 }

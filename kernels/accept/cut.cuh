@@ -1,8 +1,6 @@
-// Where top-k and top-p cut a row: a search over histograms instead of a sort.
+// Where top-k and top-p cut a row: a search over histograms of its candidates instead of a sort.
 #pragma once
-#include "kernels/accept/block.cuh"
-#include "kernels/accept/logits.cuh"
-#include "kernels/topk/rank.cuh"
+#include "kernels/accept/weigh.cuh"
 
 // The last logit that is kept, in rank order.
 struct Cut {
@@ -14,20 +12,23 @@ struct Cut {
 };
 DEVICE Cut no_cut() { return Cut{0u, 0x7fffffff}; }
 
-constexpr int kBucketBits = 11;
-constexpr int kBuckets = 1 << kBucketBits;
+constexpr int kListed = 128;
 
-template <int WARPS>
+// Config: kVocabulary, kThreads (a power of two from 256 to 1024).
+template <typename Config>
 struct DrawShared {
+  LocateShared<Config::kThreads / 32> locate;
+  Candidate firsts[Config::kThreads / 32];
+  u32 maxima[chunks_of(Config::kVocabulary)];  // of the row, by chunk
   // 64-bit sums in halves: shared memory has no atomic addition of 64 bits.
-  u32 low[kBuckets], high[kBuckets];
-  u64 warps[WARPS];
-  Candidate firsts[WARPS];
-  // Of the bucket where a search ended.
+  u32 low[Config::kThreads], high[Config::kThreads];
+  int listed;
+  Candidate list[kListed];
+  u64 masses[kListed];
+  // Where a search ended.
+  Candidate found;
   int bucket;
   u64 before, mass;
-
-  DEVICE u64 sum(int at) const { return at < kBuckets ? static_cast<u64>(high[at]) << 32 | low[at] : 0; }
 };
 
 DEVICE void add_to_bucket(u32* low, u32* high, int bucket, u64 amount) {
@@ -37,110 +38,114 @@ DEVICE void add_to_bucket(u32* low, u32* high, int bucket, u64 amount) {
   if (carry != 0u) atomicAdd(&high[bucket], carry);
 }
 
-// Adds up measure(logit) of what `cut` keeps by bucket_of(key, logit); a negative bucket is none.
-template <typename Config, typename Bucket, typename Measure>
-DEVICE void fill_buckets(const LogitsRow& row, const Cut& cut, Bucket bucket_of, Measure measure,
-                         DrawShared<Config::kThreads / 32>& shared) {
-#pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < kBuckets; i += Config::kThreads) shared.low[i] = shared.high[i] = 0u;
+// Adds up measure(logit) of what `cut` keeps with keys from `low` to `high` by buckets of 2^shift
+// keys, from the highest down, and lists the first few. Chunks without such logits are passed over.
+template <typename Config, typename Measure>
+DEVICE void fill_buckets(const LogitsRow& row, u32 low, u32 high, int shift, const Cut& cut, Measure measure,
+                         DrawShared<Config>& shared) {
+  const u32 lane = threadIdx.x % 32;
+  shared.low[threadIdx.x] = shared.high[threadIdx.x] = 0u;
+  if (threadIdx.x == 0) shared.listed = 0;
   __syncthreads();
-  each_logit(row, static_cast<int>(threadIdx.x), Config::kVocabulary, Config::kThreads, [&](int id, float logit) {
-    const u32 key = rank_key(logit);
-    const int bucket = cut.keeps(key, id) ? bucket_of(key, logit) : -1;
-    if (bucket < 0) return;
-    const u64 amount = measure(logit);
-    if (amount != 0) add_to_bucket(shared.low, shared.high, bucket, amount);
-  });
-  __syncthreads();
-}
-
-// 64 units of logit below the largest in steps of 1/32, then all the rest. Never rises with the
-// logit, and spreads logits better than the bits of a float do.
-DEVICE int coarse_bucket(float largest, float logit) {
-  return logit == largest ? 0 : static_cast<int>(fminf((largest - logit) * 32.0f, kBuckets - 1));
-}
-// The lowest key of buckets 0 … bucket.
-DEVICE u32 lowest_key(float largest, int bucket) {
-  u32 low = kLowestKey, high = rank_key(largest);
 #pragma unroll 1
-  while (low < high) {
-    const u32 middle = low + (high - low) / 2;
-    if (coarse_bucket(largest, ranked_value(middle)) <= bucket) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
+  for (int chunk = static_cast<int>(threadIdx.x / 32); chunk < chunks_of(Config::kVocabulary);
+       chunk += Config::kThreads / 32) {
+    if (shared.maxima[chunk] < low) continue;
+    each_logit<Config::kVocabulary>(row, chunk, [&](int id, float logit) {
+      const u32 key = rank_key(logit);
+      const bool is_in = id < Config::kVocabulary && key >= low && key <= high && cut.keeps(key, id);
+      const u32 mask = __ballot_sync(0xffffffffu, is_in);
+      if (mask == 0) return;
+      int at = 0;
+      if (lane == 0) at = atomicAdd(&shared.listed, __popc(mask));
+      at = __shfl_sync(0xffffffffu, at, 0) + __popc(mask & ((1u << lane) - 1u));
+      if (!is_in) return;
+      const u64 amount = measure(ranked_value(key));
+      if (at < kListed) {
+        shared.list[at] = Candidate{key, id};
+        shared.masses[at] = amount;
+      }
+      if (amount != 0) add_to_bucket(shared.low, shared.high, static_cast<int>((high - key) >> shift), amount);
+    });
   }
-  return low;
+  __syncthreads();
 }
 
 // The cut that keeps, of what `cut` keeps, the first in rank whose measures add up to target_of(sum
-// of all). Equal logits have equal measures; 1 <= target <= sum. Logits are not above `largest`.
+// of all with keys of at least `low`). Equal logits have equal measures; no key is above `high`;
+// 1 <= target <= sum. `masses` [chunks] is scratch.
 template <typename Config, typename Measure, typename Target>
-DEVICE Cut find_cut(const LogitsRow& row, float largest, const Cut& cut, Measure measure, Target target_of,
-                    DrawShared<Config::kThreads / 32>& shared) {
-  constexpr int kEach = (kBuckets + Config::kThreads - 1) / Config::kThreads;
-  const int first_bucket = static_cast<int>(threadIdx.x) * kEach;
-  u32 low = kLowestKey, high = rank_key(largest);
+DEVICE Cut find_cut(const LogitsRow& row, u32 low, u32 high, const Cut& cut, u64* masses, Measure measure,
+                    Target target_of, DrawShared<Config>& shared) {
   u64 before = 0, target = 0;
-  // Narrow the keys down to one: first by coarse buckets, then by equal shares of what is left.
+  // Narrow the keys down until those left fit the list, or to one.
 #pragma unroll 1
-  for (bool is_coarse = true; is_coarse || low < high; is_coarse = false) {
+  for (bool is_first = true;; is_first = false) {
     const int bits = 32 - __clz(static_cast<int>(high - low));
-    const int shift = bits > kBucketBits ? bits - kBucketBits : 0;
-    fill_buckets<Config>(
-        row, cut,
-        [&](u32 key, float logit) {
-          if (is_coarse) return coarse_bucket(largest, logit);
-          return key >= low && key <= high ? static_cast<int>((high - key) >> shift) : -1;
-        },
-        measure, shared);
-
-    u64 own = 0;
+    const int shift = max(bits - (31 - __clz(Config::kThreads)), 0);
+    fill_buckets<Config>(row, low, high, shift, cut, measure, shared);
+    if (const int listed = shared.listed; listed <= kListed) {
+      if (const int own = static_cast<int>(threadIdx.x); own < listed) {
+        u64 total = 0, sum = before;
 #pragma unroll 1
-    for (int i = 0; i < kEach; i++) own += shared.sum(first_bucket + i);
-    const Scan scan = block_scan(own, shared.warps);
-    if (is_coarse) target = target_of(scan.total);
-    u64 sum = before + scan.before;
-    if (sum < target && sum + own >= target) {
-      int bucket = first_bucket;
-      while (sum + shared.sum(bucket) < target) sum += shared.sum(bucket++);
-      shared.bucket = bucket;
+        for (int i = 0; i < listed; i++) {
+          total += shared.masses[i];
+          if (ranks_before(shared.list[i], shared.list[own])) sum += shared.masses[i];
+        }
+        if (is_first) target = target_of(total);
+        if (sum < target && target - sum <= shared.masses[own]) shared.found = shared.list[own];
+      }
+      __syncthreads();
+      return Cut{shared.found.key, shared.found.id};
+    }
+    const u64 own = static_cast<u64>(shared.high[threadIdx.x]) << 32 | shared.low[threadIdx.x];
+    const Scan scan = block_scan(own, shared.locate.warps);
+    if (is_first) target = target_of(scan.total);
+    const u64 sum = before + scan.before;
+    if (sum < target && target - sum <= own) {
+      shared.bucket = static_cast<int>(threadIdx.x);
       shared.before = sum;
-      shared.mass = shared.sum(bucket);
+      shared.mass = own;
     }
     __syncthreads();
     before = shared.before;
-    if (is_coarse) {
-      if (shared.bucket > 0) high = lowest_key(largest, shared.bucket - 1) - 1;
-      low = lowest_key(largest, shared.bucket);
-    } else {
-      high -= static_cast<u32>(shared.bucket) << shift;
-      const u32 span = (1u << shift) - 1u;
-      if (high - low > span) low = high - span;
-    }
+    high -= static_cast<u32>(shared.bucket) << shift;
+    const u32 span = (1u << shift) - 1u;
+    if (high - low > span) low = high - span;
+    if (low == high) break;
   }
 
   // Of equal logits the lower ids come first.
   const u64 each = measure(ranked_value(low));
   const u64 wanted = (target - before + each - 1) / each;
   if (wanted * each >= shared.mass) return Cut{low, low == cut.key ? cut.id : 0x7fffffff};
-  constexpr int kPart = (Config::kVocabulary + Config::kThreads - 1) / Config::kThreads;
-  const int from = static_cast<int>(threadIdx.x) * kPart;
-  const int to = min(from + kPart, Config::kVocabulary);
-  u64 own = 0;
-#pragma unroll 1
-  for (int id = from; id < to; id++) own += rank_key(row[id]) == low && cut.keeps(low, id) ? 1 : 0;
-  u64 rank = block_scan(own, shared.warps).before;
-  if (rank < wanted && rank + own >= wanted) {
-    int id = from - 1;
-#pragma unroll 1
-    while (rank < wanted) {
-      id++;
-      if (rank_key(row[id]) == low) rank++;
-    }
-    shared.bucket = id;
-  }
+  const auto is_equal = [&](int id, float logit) -> u64 {
+    const u32 key = rank_key(logit);
+    return id < Config::kVocabulary && key == low && cut.keeps(key, id) ? 1 : 0;
+  };
+  weigh_chunks<Config>(
+      row, 0, chunks_of(Config::kVocabulary), [&](int chunk) { return shared.maxima[chunk] >= low; }, is_equal,
+      [&](int chunk, u64 sum, u32) { masses[chunk] = sum; });
   __syncthreads();
-  return Cut{low, shared.bucket};
+  return Cut{low, locate<Config>(row, masses, is_equal, [&](u64) { return wanted - 1; }, shared.locate)};
+}
+
+// A key that at least `count` of the row's logits reach, and few more where they are few: the
+// chunks' largest logits tell.
+template <typename Config>
+DEVICE u32 key_reached_by(int count, const DrawShared<Config>& shared) {
+  constexpr int kChunks = chunks_of(Config::kVocabulary);
+  u32 key = 0;
+  // The upper half of the bits is sharp enough.
+#pragma unroll 1
+  for (u32 bit = 0x80000000u; bit >= 0x10000u; bit >>= 1) {
+    int reached = 0;
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; chunk += Config::kThreads) {
+      const int own = chunk + static_cast<int>(threadIdx.x);
+      reached += __syncthreads_count(own < kChunks && shared.maxima[own] >= (key | bit));
+    }
+    if (reached >= count) key |= bit;
+  }
+  return max(key, kLowestKey);
 }

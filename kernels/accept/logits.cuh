@@ -2,35 +2,50 @@
 #pragma once
 #include "prelude/types.cuh"
 
-// The logits after the repetition penalty, NaN as -infinity. `seen` has a bit for each token that
-// came before, or is null when there is no penalty. Penalised logits are rounded to float.
+// The logits after the repetition penalty. `seen` has a bit for each token that came before, or is
+// null when there is no penalty. Penalised logits are rounded to float.
 struct LogitsRow {
   const float* logits;
   const u32* seen;
   float penalty;
 
-  DEVICE float operator[](int id) const { return seen_as(id, logits[id]); }
-
-  DEVICE float seen_as(int id, float logit) const {
-    if (seen != nullptr && (seen[id / 32] >> (id % 32) & 1u)) logit = logit < 0.0f ? logit * penalty : logit / penalty;
+  // NaN as -infinity.
+  DEVICE float operator[](int id) const {
+    const float logit = seen_as(id, logits[id]);
     return logit == logit ? logit : -__uint_as_float(0x7f800000u);
+  }
+  DEVICE bool is_seen(int id) const { return seen[id / 32] >> (id % 32) & 1u; }
+  DEVICE float seen_as(int id, float logit) const {
+    if (seen != nullptr && is_seen(id)) logit = logit < 0.0f ? logit * penalty : logit / penalty;
+    return logit;
   }
 };
 
-// f(id, logit) for ids from, from + stride, … below `to`. Loads run four ahead: one block reads a row
-// alone and has nothing else to hide their latency with.
-template <typename F>
-DEVICE void each_logit(const LogitsRow& row, int from, int to, int stride, F f) {
-  constexpr int kAhead = 4;
-  float queue[kAhead];
-#pragma unroll
-  for (int j = 0; j < kAhead; j++) queue[j] = from + j * stride < to ? row.logits[from + j * stride] : 0.0f;
+// A row is worked on in chunks, each by a warp.
+constexpr int kChunk = 256;
+DEVICE constexpr int chunks_of(int vocabulary) { return (vocabulary + kChunk - 1) / kChunk; }
+
+// f(id, logit) for the ids of a chunk, those of a lane ascending, and NaN for what is past the end. A
+// warp calls it; all lanes call f at the same time. Four loads of a lane are on their way at a time.
+template <int VOCABULARY, typename F>
+DEVICE void each_logit(const LogitsRow& row, int chunk, F f) {
+  constexpr int kBatch = 4;
+  int first = chunk * kChunk + static_cast<int>(threadIdx.x % 32);
+  const int end = first + kChunk;
 #pragma unroll 1
-  for (int id = from; id < to; id += stride) {
-    const float logit = queue[0];
+  for (; first < end; first += 32 * kBatch) {
+    float logits[kBatch];
 #pragma unroll
-    for (int j = 1; j < kAhead; j++) queue[j - 1] = queue[j];
-    if (id + kAhead * stride < to) queue[kAhead - 1] = row.logits[id + kAhead * stride];
-    f(id, row.seen_as(id, logit));
+    for (int j = 0; j < kBatch; j++) {
+      logits[j] = first + 32 * j < VOCABULARY ? row.logits[first + 32 * j] : __uint_as_float(0x7fffffffu);
+    }
+    if (row.seen != nullptr) {
+#pragma unroll
+      for (int j = 0; j < kBatch; j++) {
+        if (first + 32 * j < VOCABULARY) logits[j] = row.seen_as(first + 32 * j, logits[j]);
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < kBatch; j++) f(first + 32 * j, logits[j]);
   }
 }

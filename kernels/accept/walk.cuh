@@ -19,43 +19,57 @@ struct AcceptedPath {
 };
 
 // Goes on with the first child that holds the token drawn after a node. A node that nothing could be
-// drawn after makes the count 0.
-template <typename Token, typename Parent>
-DEVICE void walk_match(const int* draws, int nodes, Token token, Parent parent, const AcceptedPath& out) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
+// drawn after makes the count 0. A block of THREADS calls it: all children are looked at at once, so
+// that the walk itself waits for shared memory only, of which `work` is 2 * nodes.
+template <int THREADS, typename Token, typename Parent>
+DEVICE void walk_match(const int* draws, int nodes, Token token, Parent parent, const AcceptedPath& out, int* work) {
+  int* const nexts = work;
+  int* const children = work + nodes;  // the first that holds the token, or `nodes`
+  for (int node = static_cast<int>(threadIdx.x); node < nodes; node += THREADS) {
+    nexts[node] = draws[node];
+    children[node] = nodes;
+  }
+  __syncthreads();
+  for (int node = 1 + static_cast<int>(threadIdx.x); node < nodes; node += THREADS) {
+    const int above = parent(node);
+    if (above >= 0 && token(node) == nexts[above]) atomicMin(&children[above], node);
+  }
+  __syncthreads();
+  if (threadIdx.x >= 32) return;
   int length = 0;
-  for (int node = 0; node < nodes && length < out.path_length;) {
-    const int next = draws[node];
+  for (int node = 0; node < nodes && length < out.path_length; node = children[node]) {
+    const int next = nexts[node];
     if (next < 0) {
       length = 0;
       break;
     }
-    if (lane == 0) {
+    if (threadIdx.x == 0) {
       out.path[length] = node;
       out.following[length] = next;
     }
     length++;
-    u32 matches = 0;
-    int first = node + 1;
-    for (; first < nodes; first += 32) {
-      const int child = first + lane;
-      matches = __ballot_sync(0xffffffffu, child < nodes && parent(child) == node && token(child) == next);
-      if (matches != 0) break;
-    }
-    node = matches != 0 ? first + __ffs(static_cast<int>(matches)) - 1 : nodes;
   }
   out.finish(length);
 }
+
+template <int CAPACITY>
+struct WalkShared {
+  double scores[CAPACITY];  // first a node's gain, then the sum from the root on
+  int tree[2 * CAPACITY];   // parents, then the token drawn after each node
+  int leaves[CAPACITY];   // the last leaf at or below the node
+  int lengths[CAPACITY];  // of the passing path that ends at the node, 0 where it fails
+};
 
 // The longest path of passing nodes; among equals the one with the largest sum of gains, then the one
 // met first going through the leaves from last to first. CAPACITY is at least `nodes`.
 template <int CAPACITY, typename Token, typename Parent>
 DEVICE void walk_typical(const int* draws, const double* gains, int nodes, Token token, Parent parent,
-                         const AcceptedPath& out) {
-  __shared__ double scores[CAPACITY];  // first a node's gain, then the sum from the root on
-  __shared__ int parents[CAPACITY], nexts[CAPACITY];
-  __shared__ int leaves[CAPACITY];   // the last leaf at or below the node
-  __shared__ int lengths[CAPACITY];  // of the passing path that ends at the node, 0 where it fails
+                         const AcceptedPath& out, WalkShared<CAPACITY>& shared) {
+  double* const scores = shared.scores;
+  int* const parents = shared.tree;
+  int* const nexts = shared.tree + CAPACITY;
+  int* const leaves = shared.leaves;
+  int* const lengths = shared.lengths;
   const int lane = static_cast<int>(threadIdx.x % 32);
   for (int node = lane; node < nodes; node += 32) {
     parents[node] = parent(node);

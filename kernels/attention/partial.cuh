@@ -4,6 +4,7 @@
 //   a[d]: the sum of 2^(score - m) · value[d]
 // and partials are folded into one another in ascending order of their keys.
 #pragma once
+#include "kernels/last-block.cuh"
 #include "prelude/convert.cuh"
 #include "prelude/memory.cuh"
 
@@ -65,19 +66,4 @@ DEVICE Vec<float, kCount> load_shared_result(const float* pointer) {
     asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(value[0]) : "l"(pointer));
   }
   return value;
-}
-
-// True in all threads of the block that comes last of `expected`, which may then read what the
-// others wrote before they came. Leaves the counter as it was at first: zero.
-DEVICE bool arrives_last(int* counter, int expected) {
-  __shared__ int before;
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    before = atomicAdd(counter, 1);
-    if (before == expected - 1) *counter = 0;
-  }
-  __syncthreads();
-  __threadfence();
-  return before == expected - 1;
 }

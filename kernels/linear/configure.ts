@@ -273,16 +273,18 @@ function warpgroupConfig(
   const groups = blockM > 4 ? 2 : 1;
   const threads = 32 * (4 * groups + 1);
   const gridTiles = Math.ceil(tileCount(shape) / blockTiles);
-  const rowTiles = Math.ceil(rows / rowTile);
+  const bucket = rowTileBucket(rows, rowTile);
   // A cluster has at most eight blocks on every device; a box has at least eight rows.
+  // The grid is filled up to whole clusters: a block too many of four or more costs little.
+  const sharers = bucket === 3 ? 1 : bucket;
+  const clusterRows = largestShare(8, Math.min(cut.clusterRows ?? 1, 8 / split, sharers));
   const mostOutputs = Math.min(cut.clusterOutputs ?? 1, rowTile / 8);
-  const clusterOutputs = largestShare(gridTiles, Math.min(mostOutputs, 8 / split));
-  const clusterRows = largestShare(rowTiles, Math.min(cut.clusterRows ?? 1, 8 / split));
+  const clusterOutputs = largestShare(gridTiles, Math.min(mostOutputs, 8 / (split * clusterRows)));
   const stageBytes = blockM * 2048 + rowTile * 128;
   const most = rowTile > 64 ? 1 : rowTile > 16 ? 2 : 3;
   const room = (resident: number): number =>
     Math.floor((sharedPerMultiprocessor(capability) / resident - reservedBytes) / stageBytes);
-  const blocks = gridTiles * rowTiles * split;
+  const blocks = gridTiles * bucket * split;
   const clustered = split * clusterRows * clusterOutputs > 1;
   const needed = Math.max(clustered ? 2 : 1, Math.ceil(blocks / multiprocessors));
   let resident = cut.resident ?? Math.min(needed, most);
@@ -323,18 +325,18 @@ export function weightsBeside(shape: LinearShape): number {
   return isMerged(shape) ? 1 : shape.weights.length;
 }
 
-/** Bulk copies cannot fill with zeros: every block has all its outputs, every chunk all its inputs. */
+/** Bulk copies cannot fill with zeros. */
 function canCopyInBulk(
-  { inputs, weights }: LinearShape,
+  shape: LinearShape,
   blockOutputs: number,
   { capability, nvrtcMajor }: Target,
 ): boolean {
-  return (
-    capability >= 90 &&
-    nvrtcMajor >= 12 &&
-    inputs % chunkInputs === 0 &&
-    weights.every(({ outputs }) => outputs % blockOutputs === 0)
-  );
+  return capability >= 90 && nvrtcMajor >= 12 && isFull(shape, blockOutputs);
+}
+
+/** Every block has all its outputs, every chunk all its inputs. */
+export function isFull({ inputs, weights }: LinearShape, blockOutputs: number): boolean {
+  return inputs % chunkInputs === 0 && weights.every(({ outputs }) => outputs % blockOutputs === 0);
 }
 
 /**

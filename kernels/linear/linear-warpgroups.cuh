@@ -13,6 +13,7 @@
 //   kWarpgroups                 that multiply; a warp more copies
 //   kClusterRows, kClusterOutputs   blocks of a cluster along rows and outputs, beside kSplit
 //   kCluster                    kSplit > 1: its blocks add up in shared memory
+//   kWhole                      every block has all its outputs, every warp a tile, every chunk all inputs
 //   kWarpsK                     1
 // Grid: row tiles, kSplit, tiles / kBlockTiles.
 

@@ -3,7 +3,15 @@ import type { Target } from "../../src/ir/program.ts";
 import { weightBytes } from "../../src/ir/weight-layout.ts";
 import { type Allocator, cudaTypes, floatLiteral, type KernelCall, KernelEntry } from "../entry.ts";
 import { chooseConfig, tunableLinear } from "./candidates.ts";
-import { headTile, isMerged, type LinearConfig, maxFusedHeadTile, tileCount } from "./configure.ts";
+import {
+  headTile,
+  isFull,
+  isMerged,
+  type LinearConfig,
+  maxFusedHeadTile,
+  tileCount,
+  weightsBeside,
+} from "./configure.ts";
 import { epilogueText } from "./epilogues.ts";
 import type { LinearOp, LinearShape } from "./op.ts";
 
@@ -33,7 +41,7 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
   const config = chooseConfig(op, rows, target);
   const tiles = tileCount(op);
   const gridTiles = Math.ceil(tiles / config.blockTiles);
-  const rowTiles = Math.ceil(rows / config.rowTile);
+  const rowTiles = wholeClusters(Math.ceil(rows / config.rowTile), config.clusterRows);
 
   const entry = new KernelEntry("linear");
   entry.reserve("row", "column", "weight", "output", "values", "bias_of", "epilogue");
@@ -166,6 +174,11 @@ function splitMemory(
   ];
 }
 
+/** Blocks past the rows multiply zeros and store nothing. */
+function wholeClusters(blocks: number, clusterBlocks: number): number {
+  return Math.ceil(blocks / clusterBlocks) * clusterBlocks;
+}
+
 function clusterOf(config: LinearConfig): readonly [number, number, number] | undefined {
   const { clusterRows, cluster, split, clusterOutputs } = config;
   const blocks = [clusterRows, cluster ? split : 1, clusterOutputs] as const;
@@ -203,6 +216,13 @@ function comment({ x, inputs, weights }: LinearOp, config: LinearConfig, name: s
 ${config.tileOutputs * config.blockTiles} outputs to a block, ${shared}.`;
 }
 
+/** Of a layer with wgmma: nothing in it is conditional. */
+function isWhole(op: LinearOp, config: LinearConfig): boolean {
+  const { tileOutputs, blockTiles, warpsOutputs } = config;
+  const blockOutputs = tileOutputs * blockTiles;
+  return isFull(op, blockOutputs) && ((weightsBeside(op) * blockOutputs) / 16) % warpsOutputs === 0;
+}
+
 function configText(op: LinearOp, type: LinearOp["x"]["dtype"], config: LinearConfig): string {
   const { weights, rowScale } = op;
   const merged = isMerged(op);
@@ -227,6 +247,7 @@ function configText(op: LinearOp, type: LinearOp["x"]["dtype"], config: LinearCo
       kClusterRows: config.clusterRows,
       kClusterOutputs: config.clusterOutputs,
       kStages: config.stages,
+      kWhole: isWhole(op, config),
     }),
     ...(config.instruction === "mma" && {
       kWarpsOutputs: config.warpsOutputs,

@@ -69,7 +69,7 @@ struct Warpgroups {
   DEVICE int weight_of(int m) const { return tile_of(m) / Shape::kWeightTiles; }
   DEVICE int output_of(int m) const { return tile_of(m) % Shape::kWeightTiles * 16; }
   DEVICE bool is_there(int m) const {
-    return tile_of(m) < Shape::kBlockM && output_of(m) < place.outputs;
+    return Config::kWhole || (tile_of(m) < Shape::kBlockM && output_of(m) < place.outputs);
   }
 
   DEVICE u32 full(int stage) const { return barriers + 8 * stage; }
@@ -194,14 +194,17 @@ struct Warpgroups {
   }
 
   DEVICE void multiply(int stage, int chunk, Accumulators& sums) const {
-    u32 a[Shape::kM][Shape::kChunkTiles][4] = {};
+    u32 a[Shape::kM][Shape::kChunkTiles][4];
 #pragma unroll
     for (int m = 0; m < Shape::kM; m++) {
-      if (!is_there(m)) continue;
       const u32 tiles = weights_at(stage) + tile_of(m) * Shape::kChunkTiles * 512 + lane * 16;
 #pragma unroll
       for (int k = 0; k < Shape::kChunkTiles; k++) {
-        if (Shape::kTiles % Shape::kChunkTiles == 0 || k < tiles_of(chunk)) load_shared(a[m][k], tiles + k * 512);
+        if (is_there(m) && (Config::kWhole || k < tiles_of(chunk))) {
+          load_shared(a[m][k], tiles + k * 512);
+        } else {
+          a[m][k][0] = a[m][k][1] = a[m][k][2] = a[m][k][3] = 0;
+        }
       }
     }
     // Eight rows are a pattern of 1024 bytes; 16 inputs further is 32 bytes further in it.
@@ -218,23 +221,29 @@ struct Warpgroups {
     for (int m = 0; m < Shape::kM; m++) wgmma_settle(sums[m]);
   }
 
+  DEVICE static void clear(Accumulators& sums) {
+#pragma unroll
+    for (int m = 0; m < Shape::kM; m++) {
+#pragma unroll
+      for (int n = 0; n < Shape::kN; n++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) sums[m][n][i] = 0.0f;
+      }
+    }
+  }
+
   // The warps that multiply: the products of the block's parts, each summed from zero in ascending
   // inputs, then added up in ascending order.
   DEVICE void consume(Accumulators& sums) const {
     int stage = 0;
     u32 parity = 0;
     Accumulators part_sums;
+    // A sum of products that began with zero is never -0: adding the first part to zero is exact.
+    if constexpr (Shape::kBlockParts > 1) clear(sums);
 #pragma unroll 1
     for (int part = 0; part < Shape::kBlockParts; part++) {
       Accumulators& accumulators = Shape::kBlockParts == 1 ? sums : part_sums;
-#pragma unroll
-      for (int m = 0; m < Shape::kM; m++) {
-#pragma unroll
-        for (int n = 0; n < Shape::kN; n++) {
-#pragma unroll
-          for (int i = 0; i < 4; i++) accumulators[m][n][i] = 0.0f;
-        }
-      }
+      clear(accumulators);
 #pragma unroll 1
       for (int chunk = part_start(first_part + part); chunk < part_start(first_part + part + 1); chunk++) {
         mbarrier_wait(full(stage), parity);
@@ -251,9 +260,7 @@ struct Warpgroups {
 #pragma unroll
           for (int n = 0; n < Shape::kN; n++) {
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-              sums[m][n][i] = part == 0 ? part_sums[m][n][i] : sums[m][n][i] + part_sums[m][n][i];
-            }
+            for (int i = 0; i < 4; i++) sums[m][n][i] += part_sums[m][n][i];
           }
         }
       }

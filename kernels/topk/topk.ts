@@ -12,15 +12,16 @@ export interface TopkPartialsOp {
   readonly width: number;
   /** 1 to 64. */
   readonly k: number;
-  /** f32 and i32 [rows][topkTiles(width)][k]. */
+  /** f32 and i32 [rows][tiles][k], the tiles of `topkTiling`. */
   readonly partialValues: BufferId;
   readonly partialIds: BufferId;
   readonly label: string;
 }
 
-/** Tiles that `topkPartials` cuts a row into. */
-export function topkTiles(width: number): number {
-  return Math.ceil(width / tileValues);
+/** How `topkPartials` cuts a row. */
+export function topkTiling(width: number): { readonly tiles: number; readonly tileWidth: number } {
+  const tiles = Math.ceil(width / tileValues);
+  return { tiles, tileWidth: tiles === 1 ? 32 * Math.ceil(width / 32) : tileValues };
 }
 
 /**
@@ -30,8 +31,7 @@ export function topkTiles(width: number): number {
 export function topkPartials(op: TopkPartialsOp): KernelCall {
   const { rows, width, k } = op;
   checkK(k);
-  const tiles = topkTiles(width);
-  const tile = tiles === 1 ? 32 * Math.ceil(width / 32) : tileValues;
+  const { tiles, tileWidth: tile } = topkTiling(width);
   const entry = new KernelEntry("topk");
   const x = entry.buffer("x", op.x, "float", "read");
   const values = entry.buffer("partial_values", op.partialValues, "float", "write");

@@ -7,12 +7,27 @@ const installed = installedNvrtc();
 const newest = installed.some(({ nvrtc }) => nvrtc.version.major >= 12);
 const disassembler = await findDisassembler().catch(() => undefined);
 
-/** PTX of the kernels of a Vicuna-7B step whose name has `kernel` in it. */
+const readsNewest = newest && disassembler !== undefined && disassembler.version.major >= 13;
+
+/** A Vicuna-7B step's layers of all kinds of cuts, for 64 rows. */
+const hopperKernels = [
+  "linear_4096_4096_4096x4096_bf16_r64",
+  "linear_11008_11008x4096_bf16_r64",
+  "linear_4096x11008_bf16_r64",
+  "linear_32000x4096_bf16_r64",
+];
+
+/** The kernels of a Vicuna-7B step with Hydra++ whose name has `kernel` in it. */
+async function compiled(arch: string, kernel: string, sass: "no" | "required" = "no") {
+  const { kernels } = await inspectProgram({ shape: "vicuna-7b", arch, kernel, sass });
+  const found = kernels.flatMap((one) => (one.compiled === undefined ? [] : [one.compiled]));
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+}
+
+/** Their PTX. */
 async function ptxOf(arch: string, kernel: string): Promise<readonly string[]> {
-  const { kernels } = await inspectProgram({ shape: "vicuna-7b", arch, kernel, sass: "no" });
-  const ptx = kernels.flatMap(({ compiled }) => (compiled === undefined ? [] : [compiled.ptx]));
-  expect(ptx.length).toBeGreaterThan(0);
-  return ptx;
+  return (await compiled(arch, kernel)).map(({ ptx }) => ptx);
 }
 
 if (installed.length === 0) describe.skip(NO_NVRTC, () => it("looks at instructions", () => {}));
@@ -39,6 +54,43 @@ describe.skipIf(installed.length === 0)("hot kernels of a step", { timeout: 120_
         // The first stages are on their way before the kernel's inputs are there.
         expect(copy).toBeGreaterThan(0);
         expect(wait).toBeGreaterThan(copy);
+      }
+    },
+  );
+
+  it.skipIf(!newest)(
+    "multiply on warpgroups where there are some, one after another (needs NVRTC 12)",
+    async () => {
+      for (const kernel of hopperKernels) {
+        for (const { ptx, log } of await compiled("sm_90a", kernel)) {
+          expect(ptx).toContain("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16");
+          expect(ptx).toContain("cp.async.bulk.tensor.2d.shared::cluster.global");
+          expect(ptx).toContain("multicast::cluster");
+          // The assembler says so where it waits for every product.
+          expect(log).not.toContain("serialized");
+        }
+      }
+    },
+  );
+
+  it.skipIf(!readsNewest)(
+    "are HGMMA, UBLKCP and UTMALDG in Hopper's machine code (needs nvdisasm 12)",
+    async () => {
+      for (const kernel of hopperKernels) {
+        for (const { sass = "" } of await compiled("sm_90a", kernel, "required")) {
+          expect(sass).toContain("HGMMA.64x64x16.F32.BF16");
+          expect(sass).toContain("UBLKCP.S.G");
+          expect(sass).toContain("UTMALDG.2D.MULTICAST");
+          expect(sass).not.toMatch(/\b(STL|LDL)\b/);
+          // Four products under way, one wait: no wait between them, and no fence but the warps' own.
+          expect(sass.match(/WARPGROUP\.DEPBAR/g)).toHaveLength(1);
+          expect(sass.match(/HGMMA/g)).toHaveLength(4);
+          const loop = sass.slice(
+            sass.indexOf("HGMMA"),
+            sass.indexOf("SYNCS.ARRIVE", sass.indexOf("HGMMA")),
+          );
+          expect(loop).not.toContain("MEMBAR");
+        }
       }
     },
   );

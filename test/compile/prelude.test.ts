@@ -66,7 +66,7 @@ extern "C" __global__ void everything(float* out, const u32* in, const bf16* wei
   }
   __syncthreads();
   mbarrier_wait(bar, 0);
-  mbarrier_wait_cluster(bar, 1);
+  mbarrier_wait(bar, 1);
   async_proxy_fence();
 #endif
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL

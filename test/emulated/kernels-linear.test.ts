@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
+import { configName, linearCandidates, tuningKey } from "../../kernels/linear/candidates.ts";
+import type { Target } from "../../src/ir/program.ts";
 import { KernelLab } from "../helpers/kernel-lab.ts";
-import { dot, type LinearCase, linearCase, runStoring, target } from "./linear-case.ts";
+import {
+  dot,
+  type LinearCase,
+  linearCase,
+  operands,
+  runStoring,
+  storing,
+  target,
+} from "./linear-case.ts";
 
 const missing = installedNvrtc().length === 0;
 const hasBulkCopies = installedNvrtc().some(({ nvrtc }) => nvrtc.version.major >= 12);
@@ -113,6 +123,64 @@ describe.skipIf(missing)(`linear layers ${missing ? NO_NVRTC : ""}`, () => {
         expect([...hopper.resources.values()].map(({ spillBytes }) => spillBytes)).toEqual([0]);
         expect(hopper.findings()).toEqual([]);
         hopper.close();
+      }
+    },
+    60_000,
+  );
+
+  it.skipIf(!hasBulkCopies).each([
+    // Whole blocks; a chunk and a tile that are not whole; fewer tiles than a warpgroup has warps.
+    [1088, 256],
+    [1032, 200],
+    [520, 24],
+  ])(
+    "give a row the same bits on warpgroups for any number of rows and any cut [%i inputs, %i outputs] (needs NVRTC 12)",
+    async (inputs, outputs) => {
+      const given = linearCase("bf16", "bf16", inputs, [outputs], 300, true);
+      const hopper = (multiprocessors: number) => ({
+        ...target(multiprocessors, 90, 12),
+        arch: "sm_90a",
+      });
+      const warpgroups = await KernelLab.open({ arch: "sm_90a", seed: outputs });
+      const [all = new Float32Array()] = runStoring(warpgroups, given, 300, hopper(132));
+      expectClose(given, 300, [all]);
+      for (const rows of [1, 2, 7, 16, 33, 64, 130]) {
+        // Many multiprocessors: parts are shared by the blocks of a cluster; one: by nobody.
+        for (const multiprocessors of [132, 1]) {
+          const order = Array.from({ length: rows }, (_, i) => (i * 37 + 5) % 300);
+          const machine = hopper(multiprocessors);
+          const [some = new Float32Array()] = runStoring(warpgroups, given, rows, machine, order);
+          order.forEach((from, to) => {
+            expect(some.subarray(to * outputs, (to + 1) * outputs)).toEqual(
+              all.subarray(from * outputs, (from + 1) * outputs),
+            );
+          });
+        }
+      }
+      expect(warpgroups.counters().sharedBankConflicts).toBe(0);
+      expect(Math.max(...[...warpgroups.resources.values()].map((use) => use.spillBytes))).toBe(0);
+      expect(warpgroups.findings()).toEqual([]);
+      warpgroups.close();
+    },
+    60_000,
+  );
+
+  it.skipIf(!hasBulkCopies)(
+    "give the same bits on warpgroups in every candidate, weights side by side (needs NVRTC 12)",
+    async () => {
+      for (const rows of [5, 48, 260]) {
+        const given = linearCase("f16", "f16", 1088, [128, 128], rows);
+        const warpgroups = await KernelLab.open({ arch: "sm_90a", seed: rows });
+        const machine: Target = { ...target(8, 90, 12), arch: "sm_90a" };
+        const layer = { ...operands(given, rows), epilogue: storing(given) };
+        const key = tuningKey(layer, rows, machine);
+        const [usual] = [runStoring(warpgroups, given, rows, machine)];
+        expectClose(given, rows, usual);
+        for (const candidate of linearCandidates(layer, rows, machine).map(configName)) {
+          const tuned = { ...machine, tuning: { choices: { [key]: candidate } } };
+          expect(runStoring(warpgroups, given, rows, tuned), candidate).toEqual(usual);
+        }
+        warpgroups.close();
       }
     },
     60_000,

@@ -101,7 +101,7 @@ for (int chunk = 0; chunk < ${CHUNKS}; chunk++) {
   const int stage = chunk % 2, phase = chunk / 2 % 2;
   const u32 filled = shared_address(full + stage), released = shared_address(empty + stage);
   if (threadIdx.x == 0) {
-    if (chunk >= 2) mbarrier_wait_cluster(released, phase ^ 1);
+    if (chunk >= 2) mbarrier_wait(released, phase ^ 1);
     mbarrier_arrive_expect(filled, ${tile});
     const u32 slice = shared_address(tile) + stage * ${tile} + rank * ${tile / blocks};
     tensor_copy_multicast(slice, map, chunk * 64, rank * ${64 / blocks}, filled, ${2 ** blocks - 1});

@@ -129,21 +129,10 @@ DEVICE void tensor_copy(u32 destination, const TensorMap& map, int column, int r
       "l"(&map), "r"(column), "r"(row), "r"(barrier)
       : "memory");
 }
-// Arrives at the same barrier of the block of that rank, and releases what this thread did to its cluster.
+// Arrives at the same barrier of the block of that rank: what this thread read there may be overwritten.
+// What it wrote is not released to the cluster, which would take a fence of the whole device.
 DEVICE void mbarrier_arrive_cluster(u32 barrier, u32 rank) {
-  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(cluster_address(barrier, rank))
-               : "memory");
-}
-// mbarrier_wait, where other blocks of the cluster arrive.
-DEVICE void mbarrier_wait_cluster(u32 barrier, u32 parity) {
-  u32 done;
-  do {
-    asm volatile(
-        "{\n\t.reg .pred done;\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%1], %2;\n\tselp.u32 %0, 1, 0, done;\n\t}"
-        : "=r"(done)
-        : "r"(barrier), "r"(parity)
-        : "memory");
-  } while (done == 0);
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(cluster_address(barrier, rank)) : "memory");
 }
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 // Only compute_90a has the hardware: elsewhere ptxas advises against it.

@@ -67,7 +67,12 @@ describe.each(Object.entries(shapes))("candidates of %s", (_, layer) => {
           expect(parts).toBe(usual.parts);
           expect(config.tileOutputs).toBe(usual.tileOutputs);
           expect([1, parts]).toContain(parts / (split * warpsK));
-          expect(threads).toBe(32 * warpsOutputs * warpsRows * warpsK);
+          const producers = config.instruction === "wgmma" ? 1 : 0;
+          expect(threads).toBe(32 * (warpsOutputs * warpsRows * warpsK + producers));
+          expect(config.instruction).toBe(usual.instruction);
+          const shared = split * config.clusterRows * config.clusterOutputs;
+          expect(shared).toBeLessThanOrEqual(8);
+          expect(rowTile / config.clusterOutputs).toBeGreaterThanOrEqual(8);
           expect(rowTile % (8 * warpsRows)).toBe(0);
           expect(config.blockTiles).toBeLessThanOrEqual(tileCount(layer));
           expect(config.resident * (config.sharedBytes + 1024)).toBeLessThanOrEqual(limit * 1024);

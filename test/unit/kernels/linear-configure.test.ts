@@ -82,29 +82,53 @@ describe.each(Object.entries(shapes))("a linear layer: %s", (_, layer) => {
   });
 });
 
-describe("linear layers of 7B on an H100", () => {
-  const cut = (layer: LinearShape, rows: number) => {
-    const { blockTiles, split, warpsK, rowTile } = configure(layer, rows, h100);
-    const blocks = Math.ceil(tileCount(layer) / blockTiles) * split;
-    return { blocks, split, warpsK, rowTile };
-  };
+const cutOf = (layer: LinearShape, rows: number, target: Target) => {
+  const config = configure(layer, rows, target);
+  const { blockTiles, split, warpsK, rowTile, clusterRows, clusterOutputs } = config;
+  const blocks = Math.ceil(tileCount(layer) / blockTiles) * split;
+  return { blocks, split, warpsK, rowTile, copies: [clusterRows, clusterOutputs] };
+};
+
+describe("linear layers of 7B on Hopper's warpgroups", () => {
+  const cut = (layer: LinearShape, rows: number) => cutOf(layer, rows, h100);
+
+  it("share the inputs among the blocks of a cluster where outputs are few", () => {
+    const alone = { blocks: 128, split: 4, warpsK: 1, rowTile: 8, copies: [1, 1] };
+    expect(cut(shapes["output projection 7B"], 1)).toEqual(alone);
+    expect(cut(shapes["q, k, v 7B"], 1)).toMatchObject({ blocks: 384, split: 4 });
+  });
+
+  it("share copies of activations where these are many, and of weights where there are row tiles", () => {
+    expect(cut(shapes["output projection 7B"], 64)).toMatchObject({ split: 4, copies: [1, 2] });
+    expect(cut(shapes["gate and up 7B"], 64)).toMatchObject({ split: 1, copies: [1, 2] });
+    expect(cut(shapes["gate and up 7B"], 2048)).toMatchObject({ rowTile: 128, copies: [2, 2] });
+  });
+
+  it("share no inputs where outputs alone fill the device", () => {
+    expect(cut(shapes["gate and up 7B"], 64)).toMatchObject({ blocks: 172, split: 1 });
+    expect(cut(shapes["LM head 8B"], 64)).toMatchObject({ blocks: 1002, split: 1 });
+  });
+
+  it("are those whose rows a tensor map can describe", () => {
+    expect(configure(shapes["tiny model"], 1, h100).instruction).toBe("wgmma");
+    expect(configure(shapes["one output"], 1, h100).instruction).toBe("mma");
+    expect(configure(shapes["down 7B"], 1, { ...h100, arch: "sm_90" }).instruction).toBe("mma");
+    expect(configure(shapes["down 7B"], 1, { ...h100, nvrtcMajor: 11 }).instruction).toBe("mma");
+  });
+});
+
+describe("linear layers of 7B on 132 multiprocessors with mma.sync", () => {
+  const plain: Target = { ...h100, arch: "sm_90" };
+  const cut = (layer: LinearShape, rows: number) => cutOf(layer, rows, plain);
 
   it("share the inputs among warps where narrow blocks fill the device", () => {
-    expect(cut(shapes["output projection 7B"], 1)).toEqual({
-      blocks: 128,
-      split: 1,
-      warpsK: 4,
-      rowTile: 8,
-    });
+    const narrow = { blocks: 128, split: 1, warpsK: 4, rowTile: 8 };
+    expect(cut(shapes["output projection 7B"], 1)).toMatchObject(narrow);
   });
 
   it("share the inputs among blocks where activations are many", () => {
-    expect(cut(shapes["output projection 7B"], 64)).toEqual({
-      blocks: 128,
-      split: 4,
-      warpsK: 1,
-      rowTile: 64,
-    });
+    const shared = { blocks: 128, split: 4, warpsK: 1, rowTile: 64 };
+    expect(cut(shapes["output projection 7B"], 64)).toMatchObject(shared);
     expect(cut(shapes["q, k, v 7B"], 1)).toMatchObject({ blocks: 384, split: 4 });
   });
 
