@@ -1,6 +1,6 @@
 import { accept } from "../../kernels/accept/accept.ts";
 import type { KernelCall } from "../../kernels/entry.ts";
-import { topkPartials, topkTiles } from "../../kernels/topk/topk.ts";
+import { topkPartials, topkTiling } from "../../kernels/topk/topk.ts";
 import type { Group } from "../fused-graph.ts";
 import { groupLabel, type LoweringContext } from "./context.ts";
 import { elementsOfValue } from "./expression.ts";
@@ -12,7 +12,7 @@ export function lowerTopk(context: LoweringContext, group: Group): readonly Kern
   const [rows = 1, width = 1] = context.shapeOf(logits);
   if (node === undefined) return [];
   const k = node.op === "topk" ? node.attributes.k : 1;
-  const best = bestOutputs(context, logits, rows, topkTiles(width), k);
+  const best = bestOutputs(context, logits, rows, topkTiling(width), k);
   return [
     topkPartials({
       x: context.buffer(logits),
@@ -44,7 +44,7 @@ export function lowerAccept(context: LoweringContext, group: Group): readonly Ke
   const calls: KernelCall[] = [];
   let best = context.bestOutputs.get(logits);
   if (best === undefined) {
-    best = bestOutputs(context, logits, nodes, topkTiles(vocabulary), 1);
+    best = bestOutputs(context, logits, nodes, topkTiling(vocabulary), 1);
     calls.push(
       topkPartials({
         x: context.buffer(logits),
@@ -67,6 +67,7 @@ export function lowerAccept(context: LoweringContext, group: Group): readonly Ke
         partialValues: best.values,
         partialIds: best.ids,
         tiles: best.tiles,
+        tileWidth: best.tileWidth,
         vocabulary,
         nodes,
         tokens: of(tokens),
@@ -81,6 +82,7 @@ export function lowerAccept(context: LoweringContext, group: Group): readonly Ke
         following: context.store(following, "following"),
         label: groupLabel(group.nodes),
       },
+      context.target,
       context.buffers.memory,
     ),
   ];

@@ -19,6 +19,8 @@ export interface BestOutputs {
   readonly values: BufferId;
   readonly ids: BufferId;
   readonly tiles: number;
+  /** Outputs of a tile; the last one may have fewer. */
+  readonly tileWidth: number;
 }
 
 /** What lowering knows beyond the graph: where values are in memory. */

@@ -1,4 +1,5 @@
 import type { KernelCall } from "../../kernels/entry.ts";
+import { tileOutputs } from "../../kernels/linear/configure.ts";
 import { type LinearOp, linear, linearTiles } from "../../kernels/linear/linear.ts";
 import { topkMerge } from "../../kernels/topk/topk.ts";
 import { needsLogits } from "../../kernels/accept/accept.ts";
@@ -9,7 +10,7 @@ import type { Group } from "../fused-graph.ts";
 import { splitNorm } from "../passes/fuse-norms.ts";
 import { ropeRoles } from "../passes/fuse-rope-cache.ts";
 import { productsOf } from "../passes/pair-linears.ts";
-import { groupLabel, type LoweringContext } from "./context.ts";
+import { type BestOutputs, groupLabel, type LoweringContext } from "./context.ts";
 import {
   type Epilogue,
   epilogueName,
@@ -107,8 +108,9 @@ export function lowerTopkLinear(context: LoweringContext, group: Group): readonl
   const [logits = -1] = product.results;
   const ranking = group.nodes.find(({ op }) => op === "topk" || op === "argmax");
   const k = ranking?.op === "topk" ? ranking.attributes.k : 1;
-  const tiles = linearTiles({ ...shared, epilogue: { kind: "topk" } });
-  const partials = bestOutputs(context, logits, shared.rows, tiles, k);
+  const shape = { ...shared, epilogue: { kind: "topk" } } as const;
+  const [tiles, tileWidth] = [linearTiles(shape), tileOutputs(shape)];
+  const partials = bestOutputs(context, logits, shared.rows, { tiles, tileWidth }, k);
   const accept = context.analysis
     .users(logits)
     .find((user) => user.op === "accept_match" || user.op === "accept_typical");
@@ -146,13 +148,14 @@ export function bestOutputs(
   context: LoweringContext,
   logits: ValueId,
   rows: number,
-  tiles: number,
+  { tiles, tileWidth }: Pick<BestOutputs, "tiles" | "tileWidth">,
   k: number,
-): { readonly values: BufferId; readonly ids: BufferId; readonly tiles: number } {
+): BestOutputs {
   const best = {
     values: context.buffers.scratch({ dtype: "f32", shape: [rows, tiles, k] }, "best values"),
     ids: context.buffers.scratch({ dtype: "i32", shape: [rows, tiles, k] }, "best ids"),
     tiles,
+    tileWidth,
   };
   context.bestOutputs.set(logits, best);
   return best;

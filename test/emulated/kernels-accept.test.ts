@@ -36,8 +36,8 @@ interface Case {
   readonly length: number;
   readonly settings: Settings;
   readonly seed: bigint;
-  /** Whether the LM head left the best of tiles of 16. */
-  readonly hasTiles: boolean;
+  /** Ids of the tiles whose best the LM head left. */
+  readonly tileWidth: number;
 }
 
 const off: Record<(typeof samplingFields)[number], number> = {
@@ -92,7 +92,7 @@ function randomCase(
     length,
     settings: {},
     seed: BigInt(random.int(0, 2 ** 31)) * 0x1_2345_6789n,
-    hasTiles: seed % 4 < 2,
+    tileWidth: seed % 4 < 2 ? 16 : 128,
     ...more,
   };
 }
@@ -102,13 +102,10 @@ function opOf(of: Case): AcceptOp {
   return {
     rule: of.rule,
     logits: buffers.logits,
-    ...(of.hasTiles
-      ? {
-          partialValues: buffers.partialValues,
-          partialIds: buffers.partialIds,
-          tiles: Math.ceil(vocabulary / 16),
-        }
-      : {}),
+    partialValues: buffers.partialValues,
+    partialIds: buffers.partialIds,
+    tiles: Math.ceil(vocabulary / of.tileWidth),
+    tileWidth: of.tileWidth,
     vocabulary,
     nodes: of.parents.length,
     tokens: elementsOf(buffers.tokens, "int", "tokens"),
@@ -134,92 +131,55 @@ const pathLengthOf = (of: Case): number =>
   1 + Math.max(...Array.from(of.parents.keys(), (node) => depthOf(of, node)));
 
 /** What `accept` launches, and the scratch memory it asked for. */
-function callsOf(of: Case) {
-  const scratch: number[] = [];
-  const calls = accept(opOf(of), {
-    scratch: (bytes) => firstScratch - 1 + scratch.push(bytes),
-    counters: () => {
-      throw new Error("no counters are needed");
+function callsOf(of: Case, multiprocessors = 132) {
+  const scratch: LabBuffer[] = [];
+  const calls = accept(
+    opOf(of),
+    { multiprocessors },
+    {
+      scratch: (bytes) => firstScratch - 1 + scratch.push({ bytes }),
+      counters: (count) => firstScratch - 1 + scratch.push(new Int32Array(count)),
     },
-  });
+  );
   return { calls, scratch };
 }
 
 describe("the accept kernels' text", () => {
   const texts = (of: Case) => callsOf(of).calls.map(({ kernel }) => kernel.source);
 
-  it("of sampling has the vocabulary and how many tiles there are", () => {
+  it("of sampling has the vocabulary and its tiles, and walks by what it draws", () => {
     const [sample] = texts(randomCase(1, 5, 1000));
     expect(sample).toMatchInlineSnapshot(`
-      "// Draws a token after each node of a tree from 1000 logits.
+      "// Draws a token after each node of a tree from 1000 logits and walks by them.
       #include "prelude/all.cuh"
       #include "kernels/accept/sample.cuh"
 
       struct Config {
         static constexpr int kVocabulary = 1000;
         static constexpr int kTiles = 63;
-        static constexpr int kThreads = 64;
+        static constexpr int kTileWidth = 16;
+        static constexpr int kThreads = 256;
       };
 
-      extern "C" __global__ void __launch_bounds__(64)
-      accept_sample_1000_8373c7(const float* sampling, const float* logits, const float* best_values, const int* best_ids, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u32* seen, int* draws) {
+      extern "C" __global__ void __launch_bounds__(256, 4)
+      accept_sample_1000_a53ad1(const float* sampling, const float* logits, int nodes, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u64* masses, u32* maxima, int* counters, int* draws, int path_length, int* path, int* count, int* following, const float* best_values, const int* best_ids) {
         grid_launch_dependents();
         grid_dependency_wait();
         const Sampling settings{sampling[0], sampling[1], sampling[2], sampling[3], sampling[4], sampling[5], sampling[6]};
-        sample<Config>(logits, best_values, best_ids, settings, seed[0], length[0],
-                       [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; },
-                       [&](int slot) { return history[slot]; }, seen, draws);
-      }
-      "
-    `);
-  });
-
-  it("of the walk by draws has nothing of the tree", () => {
-    expect(texts(randomCase(2, 5, 1000))[1]).toMatchInlineSnapshot(`
-      "// Walks down a token tree as long as a child holds the token drawn.
-      #include "prelude/all.cuh"
-      #include "kernels/accept/walk.cuh"
-
-
-
-      extern "C" __global__ void __launch_bounds__(32)
-      accept_walk_match_3ec436(const int* draws, int nodes, const int* tokens, const int* parents, int path_length, int* path, int* count, int* following) {
-        grid_launch_dependents();
-        grid_dependency_wait();
         const AcceptedPath out{path_length, path, count, following};
-        walk_match(draws, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out);
+        sample<Config>(logits, best_values, best_ids, settings, seed[0], nodes, length[0],
+                       [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; },
+                       [&](int slot) { return history[slot]; }, masses, maxima, counters, draws, out);
       }
       "
     `);
   });
 
-  it("of the typical rule goes without tiles where there are none", () => {
-    const [typical] = texts(randomCase(2, 5, 1000, { rule: "typical" }));
-    expect(typical).toMatchInlineSnapshot(`
-      "// Which nodes of a tree pass the typical rule, from 1000 logits of their parents.
-      #include "prelude/all.cuh"
-      #include "kernels/accept/typical.cuh"
-
-      struct Config {
-        static constexpr int kVocabulary = 1000;
-        static constexpr int kTiles = 0;
-        static constexpr int kThreads = 64;
-      };
-
-      extern "C" __global__ void __launch_bounds__(64)
-      accept_typical_1000_d7f45e(const float* sampling, const float* logits, const int* tokens, const int* parents, int nodes, int* draws, double* gains) {
-        grid_launch_dependents();
-        grid_dependency_wait();
-        const Sampling settings{sampling[0], sampling[1], sampling[2], sampling[3], sampling[4], sampling[5], sampling[6]};
-        typical<Config>(logits, nullptr, nullptr, settings, nodes,
-                        [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, draws, gains);
-      }
-      "
-    `);
-  });
-
-  it("of the typical walk is greedy at a temperature of 0", () => {
-    expect(texts(randomCase(2, 5, 1000, { rule: "typical" }))[1]).toMatchInlineSnapshot(`
+  it("of the typical rule are for weights, gains and the walk, which is greedy at a temperature of 0", () => {
+    const [weights, gains, walk] = texts(randomCase(2, 5, 1000, { rule: "typical" }));
+    expect(weights).toContain("typical_weights<Config>(logits, best_values, best_ids, settings");
+    expect(gains).toContain("typical_gains<Config>(logits, settings, nodes");
+    expect(walk).toMatchInlineSnapshot(`
       "// Finds the longest path of passing nodes in a token tree; greedy at a temperature of 0.
       #include "prelude/all.cuh"
       #include "kernels/accept/walk.cuh"
@@ -227,14 +187,15 @@ describe("the accept kernels' text", () => {
 
 
       extern "C" __global__ void __launch_bounds__(32)
-      accept_walk_typical_64_f4800e(const int* draws, int nodes, const int* tokens, const int* parents, int path_length, int* path, int* count, int* following, const float* sampling, const double* gains) {
+      accept_walk_typical_64_86272e(int nodes, const int* tokens, const int* parents, const float* sampling, const int* draws, const double* gains, int path_length, int* path, int* count, int* following) {
         grid_launch_dependents();
         grid_dependency_wait();
         const AcceptedPath out{path_length, path, count, following};
+        __shared__ WalkShared<64> shared;
         if (sampling[0] == 0.0f) {
-          walk_match(draws, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out);
+          walk_match<32>(draws, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out, shared.tree);
         } else {
-          walk_typical<64>(draws, gains, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out);
+          walk_typical<64>(draws, gains, nodes, [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; }, out, shared);
         }
       }
       "
@@ -265,25 +226,24 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
   const lab = installedNvrtc().length === 0 ? undefined : await KernelLab.open({ seed: 5 });
   afterAll(() => lab?.close());
 
-  function run(of: Case) {
+  function run(of: Case, multiprocessors?: number) {
     if (lab === undefined) throw new Error(NO_NVRTC);
     const vocabulary = of.logits[0]?.length ?? 0;
     const nodes = of.parents.length;
     const pathLength = pathLengthOf(of);
-    const tiles = Math.ceil(vocabulary / 16);
+    const width = of.tileWidth;
     const best = of.logits.flatMap((row) =>
-      Array.from({ length: tiles }, (_, tile) => {
-        const part = row.subarray(16 * tile, 16 * tile + 16);
+      Array.from({ length: Math.ceil(vocabulary / width) }, (_, tile) => {
+        const part = row.subarray(width * tile, width * (tile + 1));
         const at = argmax(part);
         return at < 0
-          ? { value: Number.NEGATIVE_INFINITY, id: 16 * tile }
-          : { value: part[at] ?? 0, id: 16 * tile + at };
+          ? { value: Number.NEGATIVE_INFINITY, id: width * tile }
+          : { value: part[at] ?? 0, id: width * tile + at };
       }),
     );
-    const { calls, scratch } = callsOf(of);
+    const { calls, scratch } = callsOf(of, multiprocessors);
     const { temperature = 0, repetitionPenalty = 1 } = of.settings;
-    const hasLogits =
-      !of.hasTiles || temperature > 0 || (of.rule === "match" && repetitionPenalty !== 1);
+    const hasLogits = temperature > 0 || (of.rule === "match" && repetitionPenalty !== 1);
     const after = lab.run(
       calls,
       new Map<number, LabBuffer>([
@@ -304,7 +264,7 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
         [buffers.path, { bytes: 4 * pathLength }],
         [buffers.count, { bytes: 4 }],
         [buffers.following, { bytes: 4 * pathLength }],
-        ...scratch.map((bytes, i): [number, LabBuffer] => [firstScratch + i, { bytes }]),
+        ...scratch.map((buffer, i): [number, LabBuffer] => [firstScratch + i, buffer]),
       ]),
     );
     expect(lab.findings()).toEqual([]);
@@ -499,7 +459,7 @@ ${out}[i] = Softmax<${bits}>(${top}, ${warmth}).weight(${from}[i]);`,
     const row = Float32Array.from({ length: 20 }, (_, id) => (id === 7 ? 9 : 0));
     for (const rule of ["match", "typical"] as const) {
       for (const temperature of [0, 1e-2]) {
-        for (const hasTiles of [true, false]) {
+        for (const tileWidth of [8, 32]) {
           const of: Case = {
             ...randomCase(1, 1, 20),
             rule,
@@ -507,7 +467,7 @@ ${out}[i] = Softmax<${bits}>(${top}, ${warmth}).weight(${from}[i]);`,
             tokens: Int32Array.of(3, 7, 8, 7),
             parents: Int32Array.of(-1, 0, 0, 1),
             settings: { temperature },
-            hasTiles,
+            tileWidth,
           };
           expect(run(of)).toMatchObject({
             count: 0,

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { topkMerge, topkPartials, topkTiles } from "../../kernels/topk/topk.ts";
+import { topkMerge, topkPartials, topkTiling } from "../../kernels/topk/topk.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
 import { KernelLab, type LabBuffer } from "../helpers/kernel-lab.ts";
 import { Random } from "../helpers/random.ts";
@@ -122,7 +122,7 @@ describe.skipIf(installedNvrtc().length === 0)("top-k on the emulator", async ()
   function run(x: Float32Array, rows: number, k: number): Best[] {
     if (lab === undefined) throw new Error(NO_NVRTC);
     const width = x.length / rows;
-    const tiles = topkTiles(width);
+    const { tiles } = topkTiling(width);
     const after = lab.run(
       [partials(rows, width, k), merge(rows, tiles, k, VALUES)],
       new Map<number, LabBuffer>([

@@ -189,7 +189,6 @@ describe("programs of published shapes", () => {
     expect(families(step, "accept", "finish")).toMatchInlineSnapshot(`
       [
         "accept",
-        "accept",
         "rows",
         "finish",
       ]
