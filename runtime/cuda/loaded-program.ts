@@ -314,6 +314,7 @@ export class LoadedProgram {
     const { device, modules, control, states, stream } = this.#home;
     const { driver } = device;
     const graph = driver.graphCreate();
+    let isSpoilt = false;
     try {
       // Every launch of the graph begins with a run.
       const handle = driver.graphConditionalCreate(graph, 1);
@@ -325,6 +326,7 @@ export class LoadedProgram {
       const [body] = bodies;
       invariant(body !== undefined, "a loop has a body");
       driver.streamBeginCaptureToGraph(stream, body, []);
+      isSpoilt = true;
       try {
         for (const launch of launches) driver.launch(launch, stream);
         const last: KernelLaunch = {
@@ -342,14 +344,20 @@ export class LoadedProgram {
         };
         driver.launch(last, stream);
       } catch (error) {
-        device.release(() => driver.streamEndCapture(stream));
+        device.release(() => {
+          driver.streamEndCapture(stream);
+          isSpoilt = false;
+        });
         throw error;
       }
       // The body is the node's: there is nothing to give back.
       driver.streamEndCapture(stream);
+      isSpoilt = false;
       return { graph, exec: driver.graphInstantiate(graph) };
     } catch (error) {
-      device.release(() => driver.graphDestroy(graph));
+      // With a capture that an error has ended, drivers (of CUDA 13 too) free the body that the node
+      // still owns: to destroy the graph then would end the process. It stays, a few kilobytes.
+      if (!isSpoilt) device.release(() => driver.graphDestroy(graph));
       if (isRefusal(error)) return "refused";
       throw error;
     }
@@ -445,10 +453,10 @@ function isRefusal(error: unknown): boolean {
  */
 function holdStream(driver: CudaDriver, stream: Stream, milliseconds = 8): () => void {
   if (driver.kind === "emulator") return () => {};
-  const bytes = Math.min(2 ** 32 - 1, Math.floor(driver.memoryInfo().free / 2));
+  const bytes = Math.max(4, Math.min(2 ** 32, Math.floor(driver.memoryInfo().free / 8) * 4));
   const ballast = driver.memAlloc(bytes);
   // A GPU clears about this much in a millisecond.
-  for (let i = 0; i < milliseconds; i++) driver.memsetD8Async(ballast, 0, bytes, stream);
+  for (let i = 0; i < milliseconds; i++) driver.memsetD32Async(ballast, 0, bytes / 4, stream);
   return () => driver.memFree(ballast);
 }
 

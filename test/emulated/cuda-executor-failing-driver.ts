@@ -56,6 +56,8 @@ export function failingDriver(real: CudaDriver, at: number, failure: Failure): F
     if (fails && failure === "once" && name === "streamEndCapture") {
       const graph = method.apply(real, args) as Graph;
       if (!isBodyCapture) real.graphDestroy(graph);
+      // Of a body, its graph goes with it: whoever destroys that destroys it twice.
+      else count("graphDestroy", -1);
     }
     if (undoing.has(name) && (!fails || failure === "once")) count(name, -1);
     if (fails) fail(name);
