@@ -68,8 +68,8 @@ describe.skipIf(!hopper)("wgmma on the emulator", () => {
 
   it("reads registers of A when the group is waited for, and not before", async () => {
     const after = (wait: string) => kinds({ columns: 64, steps: { multiply: singleBuffer(wait) } });
-    expect((await after("")).wrong).toBe(true);
-    expect((await after("wgmma_wait<0>();")).wrong).toBe(false);
+    expect(await after("")).toEqual({ wrong: true, kinds: ["missing-wait"] });
+    expect(await after("wgmma_wait<0>();")).toEqual({ wrong: false, kinds: [] });
   });
 
   it("reports a stage that is overwritten before the wait, and what wgmma made of it", async () => {
@@ -85,7 +85,20 @@ describe.skipIf(!hopper)("wgmma on the emulator", () => {
     const multiply = `float early;
   ${RIGHT.multiply.replace("wgmma_commit();", `wgmma_commit();\n  ${read}`)}
   d[0] = early;`;
-    expect((await kinds({ columns: 64, steps: { multiply } })).wrong).toBe(true);
+    expect(await kinds({ columns: 64, steps: { multiply } })).toEqual({
+      wrong: true,
+      kinds: ["missing-wait"],
+    });
+  });
+
+  it("reports registers written with no wgmma.fence before the product", async () => {
+    const write = 'asm volatile("mov.f32 %0, 0f00000000;" : "+f"(d[0]));';
+    const fence = "wgmma_fence();";
+    const found = async (begin: string) =>
+      (await kinds({ columns: 8, steps: { multiply: RIGHT.multiply.replace(fence, begin) } }))
+        .kinds;
+    expect(await found(`${write}\n  ${fence}`)).toEqual([]);
+    expect(await found(write)).toEqual(["missing-fence"]);
   });
 
   it("reports groups that nobody waits for", async () => {

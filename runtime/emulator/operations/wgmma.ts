@@ -3,6 +3,7 @@
  * its own sixteen, at the wait for the group: operands in registers and in shared memory are read
  * and accumulators written as late as a device may.
  */
+import { wgmmaHazards } from "../analysis/wgmma-hazards.ts";
 import type { Machine } from "../execute/machine.ts";
 import { blockExtra, type WarpState } from "../execute/state.ts";
 import type { Instruction, Operand } from "../ptx/ptx.ts";
@@ -184,9 +185,21 @@ function issue(op: Operation): Handler {
     };
     if (product.a !== undefined) checkBounds(op, product.a, 2);
     checkBounds(op, product.b, columns / CORE_ROWS);
-    if (sanitizer !== undefined) visit(product, (access) => sanitizer.access(access));
+    if (sanitizer !== undefined) {
+      reportHazards(op);
+      visit(product, (access) => sanitizer.access(access));
+    }
     productsOf(machine).open.push(product);
   };
+}
+
+/** What the kernel's text does to the product's registers, on the way to it or from it. */
+function reportHazards({ machine, instruction }: Operation): void {
+  const { kernel } = machine.position.launch;
+  for (const hazard of wgmmaHazards(kernel.blocks).get(instruction) ?? []) {
+    const message = `${hazard.instruction.opcode} ${hazard.what}`;
+    machine.report(hazard.kind, message, hazard.instruction, 0);
+  }
 }
 
 /**
