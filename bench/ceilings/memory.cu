@@ -1,8 +1,10 @@
-// What memory reaches: 16 bytes a thread and instruction, several in flight, no arithmetic.
+// What memory reaches: 16 bytes a thread and instruction, several in flight, no arithmetic. Blocks have
+// up to 1024 threads, for which there are 64 registers each.
 template <int Unroll>
 __device__ __forceinline__ void copy_pieces(uint4* to, const uint4* from, long long count) {
   const long long stride = (long long)gridDim.x * blockDim.x * Unroll;
   long long first = (long long)blockIdx.x * blockDim.x * Unroll + threadIdx.x;
+#pragma unroll 1
   for (; first < count; first += stride) {
     uint4 pieces[Unroll];
 #pragma unroll
@@ -25,6 +27,7 @@ __device__ __forceinline__ void read_pieces(unsigned* sums, const uint4* from, l
   const long long stride = (long long)gridDim.x * blockDim.x * Unroll;
   long long first = (long long)blockIdx.x * blockDim.x * Unroll + threadIdx.x;
   unsigned sum = 0;
+#pragma unroll 1
   for (; first < count; first += stride) {
     uint4 pieces[Unroll];
 #pragma unroll
@@ -39,21 +42,21 @@ __device__ __forceinline__ void read_pieces(unsigned* sums, const uint4* from, l
   if (threadIdx.x % 32 == 0) sums[(blockIdx.x * blockDim.x + threadIdx.x) / 32] = sum;
 }
 
-extern "C" __global__ void copy_4(uint4* to, const uint4* from, long long count) {
+extern "C" __global__ void __launch_bounds__(1024) copy_4(uint4* to, const uint4* from, long long count) {
   copy_pieces<4>(to, from, count);
 }
-extern "C" __global__ void copy_8(uint4* to, const uint4* from, long long count) {
+extern "C" __global__ void __launch_bounds__(1024) copy_8(uint4* to, const uint4* from, long long count) {
   copy_pieces<8>(to, from, count);
 }
-extern "C" __global__ void read_4(unsigned* sums, const uint4* from, long long count) {
+extern "C" __global__ void __launch_bounds__(1024) read_4(unsigned* sums, const uint4* from, long long count) {
   read_pieces<4>(sums, from, count);
 }
-extern "C" __global__ void read_8(unsigned* sums, const uint4* from, long long count) {
+extern "C" __global__ void __launch_bounds__(1024) read_8(unsigned* sums, const uint4* from, long long count) {
   read_pieces<8>(sums, from, count);
 }
 
 // Nearly normal bf16 numbers: memory and tensor cores draw less power, and run faster, on zeros.
-extern "C" __global__ void fill_normal(unsigned short* to, long long count, unsigned seed, float scale) {
+extern "C" __global__ void __launch_bounds__(1024) fill_normal(unsigned short* to, long long count, unsigned seed, float scale) {
   const long long stride = (long long)gridDim.x * blockDim.x;
   for (long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x; at < count; at += stride) {
     unsigned word = (unsigned)at * 0x9e3779b1u ^ (unsigned)(at >> 32) ^ seed;
