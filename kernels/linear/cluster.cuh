@@ -42,7 +42,7 @@ DEVICE void finish_cluster(const BlockTiles<Config>& tiles, const Place& block, 
     for (int j = 0; j < 4; j++) sum[j] = final(sum[j], weight, row, output + j);
     store(own, sum);
   }
-  cluster_arrive();  // Nothing more of other blocks is read here.
+  cluster_arrive_relaxed();  // Nothing more of other blocks is read here.
   __syncthreads();
   if (rows > 0) {
     Place place = block;

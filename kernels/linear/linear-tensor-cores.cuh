@@ -44,7 +44,7 @@ DEVICE bool sum_splits(const TensorCores<Config>& loop, float* workspace, int* c
       }
     }
   }
-  __threadfence();
+  device_fence();
   __syncthreads();
   if (threadIdx.x == 0) {
     arrived = atomicAdd(counters + block, 1);
@@ -52,7 +52,7 @@ DEVICE bool sum_splits(const TensorCores<Config>& loop, float* workspace, int* c
   }
   __syncthreads();
   if (arrived != Config::kSplit - 1) return false;
-  __threadfence();
+  device_fence();
   // As many loads at a time as 64 registers hold: each batch waits for L2 once.
   constexpr int kBatch = Shape::kM * Config::kSplit >= 16 ? 1 : 16 / (Shape::kM * Config::kSplit);
 #pragma unroll

@@ -58,7 +58,7 @@ DEVICE void linear_warpgroups(const Table<const typename Config::Weight, Config:
   }
   // Nothing of this block's is copied to others any more, nor arrives there.
   constexpr bool kArrives = Shape::kWriters > 1 && !Config::kCluster;
-  if constexpr (kArrives) cluster_arrive();
+  if constexpr (kArrives) cluster_arrive_relaxed();
 
   __syncthreads();  // The tiles lie where the ring was; scales are there.
   const BlockTiles<Config> tiles{reinterpret_cast<float*>(shared + Shape::kRingOffset)};

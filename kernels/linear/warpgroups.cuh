@@ -145,7 +145,7 @@ struct Warpgroups {
     // Others copy to this block's ring and arrive at its barriers only after it has come here.
     if constexpr (Shape::kWriters > 1) {
       __syncwarp();
-      cluster_arrive();
+      cluster_arrive_relaxed();
     }
   }
   DEVICE void wait_start() const {

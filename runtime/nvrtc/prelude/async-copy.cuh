@@ -66,6 +66,8 @@ DEVICE Vec<float, 4> cluster_load_4(u32 mapped) {
 }
 // No block may leave or read another's shared memory before all have come here.
 DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.aligned;" ::: "memory"); }
+// Says that this block has come so far, and nothing about what it wrote: without the fence that takes.
+DEVICE void cluster_arrive_relaxed() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
 DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
 DEVICE void cluster_sync() {
   cluster_arrive();
