@@ -30,6 +30,22 @@ describe.skipIf(!hopper)("wgmma on the emulator", () => {
     expect(error(c, expected)).toBeLessThan(EXACT);
   });
 
+  it("gives the bits of mma.sync, which sums in the same order here", async () => {
+    const multiply = `for (int k = 0; k < 4; ++k)
+    for (int n = 0; n < 8; ++n) {
+      const u32* from = reinterpret_cast<const u32*>(b + (8 * n + lane / 4) * 64 + 16 * k + 2 * (lane % 4));
+      const u32 fragment[2] = {from[0], from[4]};
+      mma_m16n8k16_bf16(reinterpret_cast<float (&)[4]>(d[4 * n]), f[k], fragment);
+    }`;
+    const [mma, ...others] = await Promise.all([
+      runWgmma({ columns: 64, steps: { multiply } }),
+      runWgmma({ columns: 64 }),
+      runWgmma({ columns: 64, a: "shared" }),
+    ]);
+    for (const { c } of others)
+      expect(new Uint32Array(c.buffer)).toEqual(new Uint32Array(mma.c.buffer));
+  });
+
   it("starts from zero where scale-d is false", async () => {
     const multiply = `for (float& x : d) x = 1e6f;
   wgmma_fence();

@@ -134,12 +134,11 @@ export class Proxies {
     lanes: number,
   ): { readonly shadow: Shadow; readonly lanes: number; readonly base: number } {
     const own = this.#sanitizer.machine.position.block;
-    const rankOf = (lane: number): number => Math.floor((addresses[lane] ?? 0) / 2 ** 24);
-    const rank = rankOf(firstLane(lanes));
+    const rank = Math.floor((addresses[firstLane(lanes)] ?? 0) / 2 ** 24);
     let same = 0;
     for (let rest = lanes; rest !== 0; rest &= rest - 1) {
       const lane = firstLane(rest);
-      if (rankOf(lane) === rank) same |= 1 << lane;
+      if (Math.floor((addresses[lane] ?? 0) / 2 ** 24) === rank) same |= 1 << lane;
     }
     const block = rank === 0 ? own : (own.cluster.blocks[rank - 1] ?? own);
     return { shadow: this.#sanitizer.sharedShadow(block), lanes: same, base: rank * 2 ** 24 };
