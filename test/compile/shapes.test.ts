@@ -16,13 +16,16 @@ import { installedNvrtc, NO_NVRTC } from "./nvrtc-here.ts";
  * the others those of one shape.
  */
 const architectures = [
-  { arch: "sm_80", multiprocessors: 108, major: 11, full: false },
-  { arch: "sm_86", multiprocessors: 84, major: 11, full: false },
-  { arch: "sm_89", multiprocessors: 128, major: 11, full: false },
-  { arch: "sm_90", multiprocessors: 132, major: 11, full: false },
-  { arch: "sm_90a", multiprocessors: 132, major: 12, full: true },
+  { arch: "sm_80", multiprocessors: 108, sharedKiB: 163, major: 11, full: false },
+  { arch: "sm_86", multiprocessors: 84, sharedKiB: 99, major: 11, full: false },
+  { arch: "sm_89", multiprocessors: 128, sharedKiB: 99, major: 11, full: false },
+  { arch: "sm_90", multiprocessors: 132, sharedKiB: 227, major: 11, full: false },
+  { arch: "sm_90a", multiprocessors: 132, sharedKiB: 227, major: 12, full: true },
 ];
 const everything = process.env.HYDRANT_COMPILE_ALL === "1";
+
+/** Of a multiprocessor, which gives them to a warp in portions of 256. */
+const registers = 65536;
 
 /** What runs all the time, and so may not keep registers in memory. */
 const hot = new Set(["linear", "attention", "rms-norm", "embedding"]);
@@ -30,14 +33,14 @@ const hot = new Set(["linear", "attention", "rms-norm", "embedding"]);
 const compilers = installedNvrtc();
 
 describe.skipIf(compilers.length === 0)(`kernels of the published shapes (${NO_NVRTC})`, () => {
-  describe.each(architectures)("for $arch", ({ arch, multiprocessors, major, full }) => {
+  describe.each(architectures)("for $arch", ({ arch, multiprocessors, sharedKiB, major, full }) => {
     // Newer compilers are twice as fast.
     const compiler = compilers
       .filter(({ nvrtc }) => nvrtc.version.major >= major)
       .sort((a, b) => b.nvrtc.version.major - a.nvrtc.version.major)[0];
     const shapes = full || everything ? shapeNames : ["llama-3.1-8b"];
     it.skipIf(compiler === undefined)(
-      "compile, and the hot ones keep everything in registers",
+      "compile, their blocks fit a multiprocessor, and the hot ones keep everything in registers",
       { timeout: 600_000 },
       async () => {
         if (compiler === undefined) return;
@@ -55,14 +58,19 @@ describe.skipIf(compilers.length === 0)(`kernels of the published shapes (${NO_N
             options: ["--fmad=false"],
           })),
         );
-        const spilled = kernels.flatMap(({ entry, family }, index) => {
+        const wrong = kernels.flatMap(({ entry, family, threads, sharedBytes }, index) => {
           const usage = compiled[index]?.resources[entry];
           if (usage === undefined) return [`${entry} was not compiled`];
-          return hot.has(family) && usage.spillBytes > 0
-            ? [`${entry} spills ${usage.spillBytes} bytes`]
-            : [];
+          const shared = sharedBytes + usage.sharedBytes;
+          const found: string[] = [];
+          if (hot.has(family) && usage.spillBytes > 0)
+            found.push(`${entry} spills ${usage.spillBytes} bytes`);
+          if (Math.ceil(usage.registers / 8) * 8 * threads > registers)
+            found.push(`${entry}: ${usage.registers} registers for each of ${threads} threads`);
+          if (shared > sharedKiB * 1024) found.push(`${entry}: ${shared} bytes of shared memory`);
+          return found;
         });
-        expect(spilled).toEqual([]);
+        expect(wrong).toEqual([]);
         expect(kernels.length).toBeGreaterThan(30 * Math.sqrt(shapes.length));
       },
     );
