@@ -47,6 +47,14 @@ export const parts: readonly Part[] = [
     load: () => import("./parts/loop.ts"),
   },
   {
+    name: "wgmma",
+    about: "products of Hopper's warpgroups beside those of mma.sync: the same results, and times",
+    limit: 35,
+    needsGpu: false,
+    doWithout: { HYDRANT_WGMMA: "off" },
+    load: () => import("./parts/wgmma.ts"),
+  },
+  {
     name: "ops",
     about: "every op against the reference interpreter",
     limit: 60,

@@ -21,6 +21,8 @@ export interface CudaDeviceOptions {
   /** As in `CudaOptions`. */
   readonly loopRuns?: number | undefined;
   /** As in `CudaOptions`. */
+  readonly warpgroups?: boolean | undefined;
+  /** As in `CudaOptions`. */
   readonly tuning?: ((device: DeviceIdentity) => Tuning | undefined) | undefined;
 }
 
@@ -104,6 +106,7 @@ export class CudaDevice {
       nvrtc,
       overlapLaunches = true,
       loopRuns,
+      warpgroups = true,
       tuning,
     }: CudaDeviceOptions,
   ) {
@@ -126,7 +129,8 @@ export class CudaDevice {
     // A driver loads no code of a newer major version than its own; the emulator reads PTX of any.
     const maxMajor = Math.floor(driver.driverVersion() / 1000);
     this.nvrtc = nvrtc ?? openNvrtc(driver.kind === "emulator" ? {} : { maxMajor });
-    this.identity = identifyDevice(driver, this.#device, this.nvrtc);
+    const identity = identifyDevice(driver, this.#device, this.nvrtc);
+    this.identity = warpgroups ? identity : { ...identity, arch: identity.arch.replace(/a$/, "") };
     const { arch, multiprocessors } = this.identity;
     this.target = {
       capability,

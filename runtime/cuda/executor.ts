@@ -36,6 +36,11 @@ export interface CudaOptions {
    * never more than the output ring has slots. 1 for a launch each.
    */
   readonly loopRuns?: number | undefined;
+  /**
+   * Hopper's products of warpgroups (`wgmma`) where device and compiler have them; true by default.
+   * Without, layers are those of compute capability 8.0 and may differ from the others in last bits.
+   */
+  readonly warpgroups?: boolean | undefined;
 }
 
 /** Bytes an executor takes, by what for. All on the device but `ring`. */

@@ -26,11 +26,13 @@ export interface CudaDevice {
   /** These as in `CudaOptions`. */
   readonly overlapLaunches?: boolean;
   readonly loopRuns?: number;
+  readonly warpgroups?: boolean;
 }
 
 /**
- * `HYDRANT_LOOP=off` and `HYDRANT_OVERLAP=off` do without loops and overlapping launches, whatever is
- * asked for: the way out where a driver has trouble with them.
+ * `HYDRANT_LOOP=off`, `HYDRANT_OVERLAP=off` and `HYDRANT_WGMMA=off` do without loops, overlapping
+ * launches and products of warpgroups, whatever is asked for: the way out where a machine has trouble
+ * with them.
  * @throws HydrantError when the driver, the device or NVRTC cannot be used.
  */
 export function createCudaExecutor(
@@ -41,6 +43,7 @@ export function createCudaExecutor(
     ...device,
     ...(env.HYDRANT_LOOP === "off" ? { loopRuns: 1 } : {}),
     ...(env.HYDRANT_OVERLAP === "off" ? { overlapLaunches: false } : {}),
+    ...(env.HYDRANT_WGMMA === "off" ? { warpgroups: false } : {}),
     compiler: programCompiler,
     headers: cudaHeaders,
     cache: new KernelCache(),

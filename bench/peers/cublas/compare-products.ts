@@ -61,7 +61,7 @@ export async function compareProducts(
 }
 
 /** Normal numbers that bf16 holds; a few thousand of them again and again for many rows. */
-function activations(count: number): Float32Array {
+export function activations(count: number): Float32Array {
   const some = Math.min(count, 2 ** 19);
   const normal = syntheticElements({ kind: "normal", scale: 1, seed: 11 }, 0, some);
   const rounded = decodeFloats("bf16", encodeFloats("bf16", normal));
@@ -71,6 +71,6 @@ function activations(count: number): Float32Array {
   return x;
 }
 
-function toFloats(values: ArrayLike<number | bigint> | undefined): Float32Array {
+export function toFloats(values: ArrayLike<number | bigint> | undefined): Float32Array {
   return Float32Array.from(Array.from(values ?? []), Number);
 }

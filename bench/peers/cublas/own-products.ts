@@ -30,10 +30,16 @@ const compiler: ProgramCompiler = {
   },
 };
 
-export function productExecutor(driver: CudaDriver, ordinal: number): Promise<CudaExecutor> {
+/** @param warpgroups as in `CudaOptions`. */
+export function productExecutor(
+  driver: CudaDriver,
+  ordinal: number,
+  warpgroups = process.env.HYDRANT_WGMMA !== "off",
+): Promise<CudaExecutor> {
   return CudaExecutor.create({
     driver,
     ordinal,
+    warpgroups,
     compiler,
     headers: cudaHeaders,
     activations: "stored",
