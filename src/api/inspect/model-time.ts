@@ -3,7 +3,7 @@ import type { KernelSource, Traffic } from "../../ir/program.ts";
 
 /** True when a kernel's products go through tensor cores: their bodies say so. */
 export function usesTensorCores({ source }: Pick<KernelSource, "source">): boolean {
-  return /^#include "kernels\/\S*tensor-core/m.test(source);
+  return /^#include "kernels\/\S*(tensor-core|warpgroup)/m.test(source);
 }
 
 /**

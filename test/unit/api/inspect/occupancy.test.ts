@@ -85,6 +85,9 @@ describe("the least time of a launch", () => {
     expect(usesTensorCores({ source: '#include "kernels/linear/linear-tensor-cores.cuh"\n' })).toBe(
       true,
     );
+    expect(usesTensorCores({ source: '#include "kernels/linear/linear-warpgroups.cuh"\n' })).toBe(
+      true,
+    );
     expect(usesTensorCores({ source: '#include "kernels/attention/tensor-core.cuh"\n' })).toBe(
       true,
     );
