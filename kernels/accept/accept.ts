@@ -43,6 +43,8 @@ export type AcceptRule = "match" | "typical";
 
 /** Tokens that a warp weighs at a time: `kChunk` in kernels/accept/logits.cuh. */
 const chunkTokens = 256;
+/** Candidates of a chunk that are listed: `kSlots` in kernels/accept/cut.cuh. */
+const chunkSlots = 32;
 const maxVocabulary = 2 ** 18;
 const maxNodes = 2048;
 
@@ -185,10 +187,12 @@ function sampleCall(
   const tree = treeOf(op, entry);
   const [history, length] = [op.history(entry)("slot"), op.length(entry)("0")];
   const seed = op.seed(entry)("0");
-  const maximaBytes = nodes * chunksOf(op) * 4;
+  const chunks = nodes * chunksOf(op);
+  const [summaries, lists] = [4 * chunks, 8 * chunkSlots * chunks];
   const work = [
     entry.buffer("masses", scratch.masses, "u64", "write"),
-    entry.buffer("maxima", memory.scratch(maximaBytes, `${label}: maxima`), "u32", "write"),
+    entry.buffer("summaries", memory.scratch(summaries, `${label}: chunks`), "u32", "write"),
+    entry.buffer("lists", memory.scratch(lists, `${label}: candidates`), "Candidate", "write"),
     entry.buffer("counters", memory.counters(nodes + 1, `${label}: blocks`), "int", "update"),
     entry.buffer("draws", scratch.draws, "int", "write"),
   ];

@@ -73,14 +73,15 @@ DEVICE Candidate first_of_penalised(const LogitsRow& row, const TilesBest& best,
 // Config: kVocabulary, kThreads, kTiles of kTileWidth ids.
 // Block (x, y) takes part x of node y's row; the last block of a row draws, the last of all walks.
 // logits [nodes, kVocabulary], read only at a temperature above 0 or with a repetition penalty; best
-// values and ids [nodes][kTiles]; masses and maxima [nodes][chunks] are scratch; counters [nodes + 1].
+// values and ids [nodes][kTiles]; masses, summaries and lists, of each node as
+// in RowNotes, are scratch; counters [nodes + 1].
 // Writes draws [nodes]: a token, or -1 where no logit is a number above -infinity and for padding.
 // token(node), parent(node) and history(slot) are the operands' elements. `work` in shared memory: a
 // bit per token, or two words per node.
 template <typename Config, typename Token, typename Parent, typename History>
 DEVICE void sample(const float* logits, const float* best_values, const int* best_ids, const Sampling& sampling,
                    u64 seed, int nodes, int length, Token token, Parent parent, History history, u64* masses,
-                   u32* maxima, int* counters, int* draws, const AcceptedPath& out) {
+                   u32* summaries, Candidate* lists, int* counters, int* draws, const AcceptedPath& out) {
   constexpr int kChunks = chunks_of(Config::kVocabulary);
   __shared__ DrawShared<Config> shared;
   extern __shared__ __align__(16) int work[];
@@ -111,15 +112,14 @@ DEVICE void sample(const float* logits, const float* best_values, const int* bes
     }
     if (first.key > kLowestKey) drawn = first.id;
     if (is_warm && drawn >= 0) {
-      const Draw<Config> draw(row, sampling, ranked_value(first.key));
-      u64* const own_masses = masses + node * kChunks;
-      u32* const own_maxima = maxima + node * kChunks;
-      draw.weigh(kChunks * part / parts, kChunks * (part + 1) / parts, own_masses, own_maxima);
+      const RowNotes notes{masses + node * kChunks, summaries + node * kChunks, lists + node * kChunks * kSlots};
+      const Draw<Config> draw(row, sampling, notes, ranked_value(first.key));
+      draw.weigh(kChunks * part / parts, kChunks * (part + 1) / parts);
       if (!arrives_last(counters + node, parts)) return;
       // The token after the root takes position length + 1, every generation below one more.
       int position = length + 1;
       for (int at = parent(node); at >= 0; at = parent(at)) position++;
-      drawn = draw(philox_uniform(seed, position), own_masses, own_maxima, shared);
+      drawn = draw(philox_uniform(seed, position), shared);
     } else if (part > 0) {
       return;
     }

@@ -29,13 +29,19 @@ struct Softmax {
     scale_low = static_cast<float>(exact - static_cast<double>(scale));
   }
 
-  // Of NaN it is 0. Weights are below kOne for all but the largest, so that thresholds of 1 hold.
-  DEVICE u64 weight(float logit) const {
-    if (logit == largest) return kOne;
+  // Powers of two below 1, at most kPowers, from which on weights are below `least`.
+  DEVICE static float powers_above(u64 least) {
+    return fminf(kPowers, static_cast<float>(BITS + 2 - (least == 0 ? 0 : 63 - __clzll(static_cast<i64>(least)))));
+  }
+
+  // Of NaN it is 0. Weights are below kOne for all but the largest, so that thresholds of 1 hold. From
+  // `powers` below 1 on, about, it may be 0: no more than kPowers.
+  DEVICE u64 weight(float logit, float powers = kPowers) const {
     // largest - logit = distance + rest, exactly.
     const float distance = largest - logit;
     const float y = distance * scale;
-    if (!(y < kPowers)) return 0;
+    // Infinities differ by NaN from each other.
+    if (!(y < powers)) return logit == largest ? kOne : 0;
     const float back = distance + logit;
     const float rest = (largest - back) - (logit - (back - distance));
     const float low = fmaf(distance, scale, -y) + fmaf(distance, scale_low, rest * scale);
@@ -50,7 +56,6 @@ struct Softmax {
     const u64 negated = 0 - fixed;
     const u32 g = static_cast<u32>(negated);
     const int n = -static_cast<int>(negated >> 32);
-    if (n <= 0) return kOne - 1;
     u32 sum = 0x15bd3u;
     sum = __umulhi(sum, g) + 0x99317u;
     sum = __umulhi(sum, g) + 0x57bf1au;
@@ -59,6 +64,7 @@ struct Softmax {
     sum = __umulhi(sum, g) + 0x3d7f7ba6u;
     sum = __umulhi(sum, g) + 0xb17217f9u;
     const u64 scaled = (1ull << 32 | __umulhi(sum, g)) << (BITS - 32);
-    return ((scaled >> (n - 1)) + 1) >> 1;
+    const u64 rounded = ((scaled >> (n - 1 & 63)) + 1) >> 1;
+    return n > 0 ? rounded : logit == largest ? kOne : kOne - 1;
   }
 };

@@ -24,7 +24,7 @@ DEVICE void typical_weights(const float* logits, const float* best_values, const
   weigh_chunks<Config>(
       LogitsRow{logits + node * Config::kVocabulary, nullptr, 1.0f}, kChunks * part / parts,
       kChunks * (part + 1) / parts, [](int) { return true; }, [&](int, float logit) { return softmax.weight(logit); },
-      [&](int chunk, u64 sum, u32) { masses[node * kChunks + chunk] = sum; });
+      [&](int chunk, u64 sum) { masses[node * kChunks + chunk] = sum; });
 }
 
 // The sum of a row's chunks, in all threads.
@@ -64,7 +64,7 @@ DEVICE void typical_gains(const float* logits, const Sampling& sampling, int nod
           const float p = static_cast<float>(softmax.weight(logit)) * inverse;
           return static_cast<u64>(__float2ll_rn(p * logf(p + 1e-5f) * -0x1p44f));
         },
-        [&](int chunk, u64 sum, u32) { entropies[node * kChunks + chunk] = sum; });
+        [&](int chunk, u64 sum) { entropies[node * kChunks + chunk] = sum; });
     if (!arrives_last(counters + node, parts)) return;
     const i64 sum = static_cast<i64>(sum_of_chunks<Config>(entropies + node * kChunks, warps));
     const double unsure = sampling.posterior_alpha * exp(-(static_cast<double>(sum) * 0x1p-44));

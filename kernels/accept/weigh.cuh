@@ -4,26 +4,19 @@
 #include "kernels/accept/logits.cuh"
 #include "kernels/topk/rank.cuh"
 
-// store(chunk, sum of weight(id, logit), key of the largest logit) for the chunks from `begin` to
-// `end`; for those that are not wanted(chunk) the sum is 0 and nothing is read. One lane of a warp
-// stores. A block calls it.
+// store(chunk, sum of weight(id, logit)) for the chunks from `begin` to `end`; for those that are not
+// wanted(chunk) the sum is 0 and nothing is read. One lane of a warp stores. A block calls it.
 template <typename Config, typename Wanted, typename Weight, typename Store>
 DEVICE void weigh_chunks(const LogitsRow& row, int begin, int end, Wanted wanted, Weight weight, Store store) {
   const bool is_first_lane = threadIdx.x % 32 == 0;
 #pragma unroll 1
   for (int chunk = begin + static_cast<int>(threadIdx.x / 32); chunk < end; chunk += Config::kThreads / 32) {
     u64 sum = 0;
-    u32 key = 0;
     if (wanted(chunk)) {
-      float largest = -__uint_as_float(0x7f800000u);
-      each_logit<Config::kVocabulary>(row, chunk, [&](int id, float logit) {
-        sum += weight(id, logit);
-        largest = fmaxf(largest, logit);
-      });
+      each_logit<Config::kVocabulary>(row, chunk, [&](int id, float logit) { sum += weight(id, logit); });
       sum = warp_sum(sum);
-      key = __reduce_max_sync(0xffffffffu, rank_key(largest));
     }
-    if (is_first_lane) store(chunk, sum, key);
+    if (is_first_lane) store(chunk, sum);
   }
 }
 
@@ -35,8 +28,8 @@ struct LocateShared {
 };
 
 // The id whose interval holds target_of(sum of all weights) when the weights are laid end to end in
-// id order. `masses` has the sums of the row's chunks; targets are below the sum of all. A block
-// calls it, and has synchronised since the masses were written.
+// id order. `masses` has the sums of the row's chunks, perhaps by atomics; targets are below the sum
+// of all. A block calls it, and has synchronised since the masses were written.
 template <typename Config, typename Weight, typename Target>
 DEVICE int locate(const LogitsRow& row, const u64* masses, Weight weight, Target target_of,
                   LocateShared<Config::kThreads / 32>& shared) {
@@ -47,7 +40,7 @@ DEVICE int locate(const LogitsRow& row, const u64* masses, Weight weight, Target
   u64 own[kEach];
   u64 sum = 0;
 #pragma unroll
-  for (int i = 0; i < kEach; i++) sum += own[i] = first + i < kChunks ? masses[first + i] : 0;
+  for (int i = 0; i < kEach; i++) sum += own[i] = first + i < kChunks ? __ldcg(masses + first + i) : 0;
   const Scan scan = block_scan(sum, shared.warps);
   u64 before = scan.before;
   const u64 target = target_of(scan.total);

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { type AcceptOp, accept, needsLogits } from "../../kernels/accept/accept.ts";
+import { type AcceptOp, accept, needsLogits, partsOfRow } from "../../kernels/accept/accept.ts";
 import { elementsOf, KernelEntry } from "../../kernels/entry.ts";
 import { samplingFields } from "../../src/ir/op.ts";
 import { evaluateAccept } from "../../src/ir/reference/evaluate-accept.ts";
@@ -162,14 +162,14 @@ describe("the accept kernels' text", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(256, 4)
-      accept_sample_1000_a53ad1(const float* sampling, const float* logits, int nodes, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u64* masses, u32* maxima, int* counters, int* draws, int path_length, int* path, int* count, int* following, const float* best_values, const int* best_ids) {
+      accept_sample_1000_293f08(const float* sampling, const float* logits, int nodes, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u64* masses, u32* summaries, Candidate* lists, int* counters, int* draws, int path_length, int* path, int* count, int* following, const float* best_values, const int* best_ids) {
         grid_launch_dependents();
         grid_dependency_wait();
         const Sampling settings{sampling[0], sampling[1], sampling[2], sampling[3], sampling[4], sampling[5], sampling[6]};
         const AcceptedPath out{path_length, path, count, following};
         sample<Config>(logits, best_values, best_ids, settings, seed[0], nodes, length[0],
                        [&](int node) { return tokens[node]; }, [&](int node) { return parents[node]; },
-                       [&](int slot) { return history[slot]; }, masses, maxima, counters, draws, out);
+                       [&](int slot) { return history[slot]; }, masses, summaries, lists, counters, draws, out);
       }
       "
     `);
@@ -207,6 +207,14 @@ describe("the accept kernels' text", () => {
       const all = [1, 7, 64].map((nodes) => texts(randomCase(4, nodes, 100, { rule })).join());
       expect(new Set(all).size).toBe(1);
     }
+  });
+
+  it("fills the device with two blocks to a multiprocessor, while a warp has a chunk of logits", () => {
+    const parts = (nodes: number, vocabulary: number) =>
+      partsOfRow(nodes, vocabulary, { multiprocessors: 132 });
+    expect([1, 64, 132, 500].map((nodes) => parts(nodes, 128_256))).toEqual([32, 4, 2, 1]);
+    expect([1, 64].map((nodes) => parts(nodes, 32_000))).toEqual([8, 4]);
+    expect(parts(1, 2000)).toBe(1);
   });
 
   it("asks for logits where more than the largest decides", () => {
@@ -348,6 +356,22 @@ describe.skipIf(installedNvrtc().length === 0)("acceptance on the emulator", asy
           settings: { temperature: 1.1, topK: 3000, topP: 0.7, repetitionPenalty: 1.1 },
         }),
       );
+    }
+  });
+
+  it("draws what the reference draws by top-p alone, whether few logits matter or nearly all", () => {
+    for (const temperature of [0.3, 30]) {
+      const settings = { temperature, topP: 0.9, minP: 0.001 };
+      check(randomCase(4, 3, 40_003, { settings }));
+    }
+  });
+
+  it("draws the same however many blocks share a row", () => {
+    for (const setting of [{ temperature: 1 }, { temperature: 1, topP: 0.8 }]) {
+      const of = randomCase(6, 5, 40_003, { settings: { ...setting, repetitionPenalty: 1.2 } });
+      const [one, few, many] = [1, 12, 1000].map((multiprocessors) => run(of, multiprocessors));
+      expect(few).toEqual(one);
+      expect(many).toEqual(one);
     }
   });
 
