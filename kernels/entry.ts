@@ -160,8 +160,12 @@ export class KernelEntry {
     const bounds = text.minBlocks === undefined ? "" : `, ${text.minBlocks}`;
     const cluster =
       text.cluster === undefined ? "" : `__cluster_dims__(${text.cluster.join(", ")}) `;
+    // Never of what is read: the compiler would take such loads ahead of the wait, or through a cache
+    // that does not see what the kernel before has written.
     const parameters = this.#declarations.map((declaration) =>
-      text.restrict ? declaration.replace("* ", "* __restrict__ ") : declaration,
+      text.restrict && !declaration.startsWith("const ")
+        ? declaration.replace("* ", "* __restrict__ ")
+        : declaration,
     );
     const source = (entry: string): string =>
       [

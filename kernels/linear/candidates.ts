@@ -153,7 +153,11 @@ function warpgroupCuts(
   if (rows > 64) for (const shared of [1, 4]) add({ clusterRows: shared });
   for (let tiles = usual.blockTiles >> 1; tiles >= 1; tiles >>= 1) add({ blockTiles: tiles });
   for (const fewer of [stages - 1, stages - 2]) if (fewer >= 3) add({ stages: fewer });
-  if (rows > 64) add({ rowTile: 64, resident: 2 });
+  if (rows > 64) {
+    const wide = Math.min(tileCount(shape), widestBlock(shape));
+    for (const shared of [2, 4]) add({ blockTiles: wide, clusterOutputs: shared, resident: 1 });
+    add({ rowTile: 64, resident: 2 });
+  }
   return all;
 }
 

@@ -188,7 +188,9 @@ function usualCut(shape: LinearShape, rows: number, rowTile: number, target: Tar
 
 /**
  * With wgmma: wide blocks, whose groups of four warps have 64 outputs each. Clusters share copies
- * where activations are as much as half the weights (64 rows), and both where rows are many.
+ * where activations are as much as half the weights (64 rows), and both where rows are many. Then two
+ * narrow blocks of more sharers take as little from L2 as a wide one, and one's products hide the
+ * other's beginning and end.
  */
 function usualWarpgroupCut(
   shape: LinearShape,
@@ -197,11 +199,14 @@ function usualWarpgroupCut(
   target: Target,
 ): LinearCut {
   const { parts, ...cut } = usualCut(shape, rows, rowTile, target);
+  const wide = Math.min(tileCount(shape), widestBlock(shape));
+  const narrow = Math.floor(64 / (weightsBeside(shape) * tileOutputs(shape)));
+  const isNarrow = rowTile > 64 && narrow >= 1 && narrow < wide;
   return {
     ...cut,
-    blockTiles: Math.min(tileCount(shape), widestBlock(shape)),
+    blockTiles: isNarrow ? narrow : wide,
     parts: parts === "warps" ? "blocks" : parts,
-    clusterOutputs: rowTile > 16 ? 2 : 1,
+    clusterOutputs: isNarrow ? 4 : rowTile > 16 ? 2 : 1,
     clusterRows: 2,
   };
 }
@@ -281,7 +286,8 @@ function warpgroupConfig(
   const mostOutputs = Math.min(cut.clusterOutputs ?? 1, rowTile / 8);
   const clusterOutputs = largestShare(gridTiles, Math.min(mostOutputs, 8 / (split * clusterRows)));
   const stageBytes = blockM * 2048 + rowTile * 128;
-  const most = rowTile > 64 ? 1 : rowTile > 16 ? 2 : 3;
+  // Sums and sums of parts of 128 rows are 128 registers: 320 threads have room for them.
+  const most = rowTile > 64 ? 2 / groups : rowTile > 16 ? 2 : 3;
   const room = (resident: number): number =>
     Math.floor((sharedPerMultiprocessor(capability) / resident - reservedBytes) / stageBytes);
   const blocks = gridTiles * bucket * split;

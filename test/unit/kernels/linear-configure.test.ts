@@ -101,7 +101,7 @@ describe("linear layers of 7B on Hopper's warpgroups", () => {
   it("share copies of activations where these are many, and of weights where there are row tiles", () => {
     expect(cut(shapes["output projection 7B"], 64)).toMatchObject({ split: 4, copies: [1, 2] });
     expect(cut(shapes["gate and up 7B"], 64)).toMatchObject({ split: 1, copies: [1, 2] });
-    expect(cut(shapes["gate and up 7B"], 2048)).toMatchObject({ rowTile: 128, copies: [2, 2] });
+    expect(cut(shapes["gate and up 7B"], 2048)).toMatchObject({ rowTile: 128, copies: [2, 4] });
   });
 
   it("share no inputs where outputs alone fill the device", () => {
