@@ -23,26 +23,28 @@ DEVICE void topk_partials(const float* x, float* partial_values, int* partial_id
   warp_topk<Config::kK>(keys, first, RankedList{partial_values + list, partial_ids + list});
 }
 
-// N ranked lists of K that a lane merges: it stands at one candidate of each.
+// N ranked lists of K that a lane merges: it stands at one candidate of each. The second ones are
+// fetched beside the first: few lists give more than two, and no others wait for memory on the way.
 template <int N, int K>
 struct Lists {
   const float* values;  // list j starts at element (first + j * step) * K
   const int* ids;
   int first, step, count;
-  Candidate heads[N];
+  Candidate heads[N], seconds[N];
   int passed[N];  // candidates of the list that were taken
 
   DEVICE void open() {
 #pragma unroll
     for (int j = 0; j < N; j++) {
       passed[j] = 0;
-      heads[j] = read(j);
+      heads[j] = read(j, 0);
+      seconds[j] = read(j, 1);
     }
   }
-  DEVICE Candidate read(int j) const {
+  DEVICE Candidate read(int j, int rank) const {
     const int list = first + j * step;
-    if (list >= count || passed[j] >= K) return nothing();
-    const size_t at = static_cast<size_t>(list) * K + passed[j];
+    if (list >= count || rank >= K) return nothing();
+    const size_t at = static_cast<size_t>(list) * K + rank;
     return Candidate{rank_key(values[at]), ids[at]};
   }
   DEVICE Candidate best() const {
@@ -58,10 +60,9 @@ struct Lists {
   DEVICE void take(const Candidate& candidate) {
 #pragma unroll
     for (int j = 0; j < N; j++) {
-      if (same(heads[j], candidate)) {
-        passed[j]++;
-        heads[j] = read(j);
-      }
+      if (!same(heads[j], candidate)) continue;
+      passed[j]++;
+      heads[j] = passed[j] == 1 ? seconds[j] : read(j, passed[j]);
     }
   }
 };
