@@ -32,7 +32,7 @@ export const parts: readonly Part[] = [
   {
     name: "overlap",
     about: "launches that overlap, captured and not: the tokens of launches that wait",
-    limit: 20,
+    limit: 15,
     needsGpu: true,
     doWithout: { HYDRANT_OVERLAP: "off" },
     load: () => import("./parts/overlap.ts"),
@@ -41,7 +41,7 @@ export const parts: readonly Part[] = [
     name: "loop",
     about:
       "a few steps that follow each other on the device: the tokens of steps launched one by one",
-    limit: 20,
+    limit: 15,
     needsGpu: true,
     doWithout: { HYDRANT_LOOP: "off" },
     load: () => import("./parts/loop.ts"),
@@ -49,7 +49,7 @@ export const parts: readonly Part[] = [
   {
     name: "wgmma",
     about: "products of Hopper's warpgroups beside those of mma.sync: the same results, and times",
-    limit: 35,
+    limit: 30,
     needsGpu: false,
     doWithout: { HYDRANT_WGMMA: "off" },
     load: () => import("./parts/wgmma.ts"),
@@ -99,7 +99,7 @@ export const parts: readonly Part[] = [
   {
     name: "tree-attention",
     about: "attention of a tree after 8192 tokens",
-    limit: 40,
+    limit: 35,
     needsGpu: true,
     load: () => import("./parts/tree-attention.ts"),
   },
