@@ -104,7 +104,8 @@ DEVICE void sample(const float* logits, const float* best_values, const int* bes
       for (int word = static_cast<int>(threadIdx.x); word < (Config::kVocabulary + 31) / 32; word += Config::kThreads)
         seen[word] = 0u;
       __syncthreads();
-      const SeenTokens<Token, Parent, History> tokens{static_cast<int>(node), length, Config::kVocabulary, token, parent, history};
+      const SeenTokens<Token, Parent, History> tokens{static_cast<int>(node), length, Config::kVocabulary,
+                                                      token,                  parent, history};
       tokens.each([&](int id) { atomicOr(&seen[id / 32], 1u << (id % 32)); });
       __syncthreads();
       row.seen = seen;
