@@ -162,7 +162,7 @@ struct Config {
   static constexpr int kThreads = ${threads};
 };`,
       threads,
-      minBlocks: 1024 / threads,
+      minBlocks: 2,
       grid: [partsOfRow(nodes, vocabulary, target), nodes, 1],
       label: op.label,
       traffic: {
