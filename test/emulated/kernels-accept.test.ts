@@ -161,8 +161,8 @@ describe("the accept kernels' text", () => {
         static constexpr int kThreads = 256;
       };
 
-      extern "C" __global__ void __launch_bounds__(256, 4)
-      accept_sample_1000_293f08(const float* sampling, const float* logits, int nodes, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u64* masses, u32* summaries, Candidate* lists, int* counters, int* draws, int path_length, int* path, int* count, int* following, const float* best_values, const int* best_ids) {
+      extern "C" __global__ void __launch_bounds__(256, 2)
+      accept_sample_1000_477a8a(const float* sampling, const float* logits, int nodes, const int* tokens, const int* parents, const int* history, const int* length, const u64* seed, u64* masses, u32* summaries, Candidate* lists, int* counters, int* draws, int path_length, int* path, int* count, int* following, const float* best_values, const int* best_ids) {
         grid_launch_dependents();
         grid_dependency_wait();
         const Sampling settings{sampling[0], sampling[1], sampling[2], sampling[3], sampling[4], sampling[5], sampling[6]};
