@@ -95,6 +95,23 @@ describe.skipIf(installed.length === 0)("hot kernels of a step", { timeout: 120_
     },
   );
 
+  it.skipIf(!readsNewest)(
+    "touch no memory but weights before the kernel ahead has ended, as the assembler orders them (needs nvdisasm 13)",
+    async () => {
+      for (const kernel of ["attention_tree", "finish", "r64_add_norm"]) {
+        for (const { sass = "" } of await compiled("sm_90a", kernel, "required")) {
+          const wait = sass.indexOf("ACQBULK");
+          expect(wait, kernel).toBeGreaterThan(0);
+          expect(sass.lastIndexOf("ACQBULK"), kernel).toBe(wait);
+          expect(sass.slice(0, wait), kernel).not.toMatch(
+            /\b(LDG|LD|STG|ST|ATOMG?|RED|LDGSTS|UTMALDG)\b/,
+          );
+          expect(sass, kernel).not.toMatch(/\bLDG\S*\.CONSTANT\b/);
+        }
+      }
+    },
+  );
+
   it.skipIf(disassembler === undefined)(
     "are LDGSTS and HMMA in machine code (needs nvdisasm)",
     async () => {

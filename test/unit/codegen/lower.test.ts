@@ -74,10 +74,10 @@ describe("generated text", () => {
       output "z" = %8`);
     expect(entries(program, "linear")).toMatchInlineSnapshot(`
       "
-      extern "C" __global__ void __launch_bounds__(64, 1)
-      KERNEL(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, const float* __restrict__ in_x, float* __restrict__ out, const bf16* __restrict__ norm_weight, bf16* __restrict__ normed, float* __restrict__ squares) {
+      extern "C" __global__ void __launch_bounds__(160, 1)
+      KERNEL(const __grid_constant__ Table<const bf16, 1> weights, const __grid_constant__ TensorMap x, int rows, const float* in_x, float* __restrict__ out, const bf16* norm_weight, bf16* __restrict__ normed, float* __restrict__ squares) {
         grid_launch_dependents();
-        start_weights<Config>(weights, rows);
+        start_weights<Config>(weights, x, rows);
         grid_dependency_wait();
         const auto bias_of = [&](int weight, int output) { return 0.0f; };
         const auto epilogue = elementwise_epilogue<2>(
@@ -88,13 +88,13 @@ describe("generated text", () => {
               normed[row * 64 + column] = from_float<bf16>(squared * to_float(norm_weight[column]));
               return squared;
             }, squares);
-        linear_tensor_cores<Config>(weights, x, rows, nullptr, nullptr, nullptr, bias_of, epilogue);
+        linear_warpgroups<Config>(weights, x, rows, nullptr, bias_of, epilogue);
       }
 
-      extern "C" __global__ void __launch_bounds__(32, 1)
-      KERNEL(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, const float* __restrict__ sums, float* __restrict__ out) {
+      extern "C" __global__ void __launch_bounds__(160, 1)
+      KERNEL(const __grid_constant__ Table<const bf16, 1> weights, const __grid_constant__ TensorMap x, int rows, const float* sums, float* __restrict__ out) {
         grid_launch_dependents();
-        start_weights<Config>(weights, rows);
+        start_weights<Config>(weights, x, rows);
         grid_dependency_wait();
         const auto bias_of = [&](int weight, int output) { return 0.0f; };
         const auto epilogue = elementwise_epilogue<0>(
@@ -102,7 +102,7 @@ describe("generated text", () => {
               out[row * 32 + column] = values[0];
               return 0.0f;
             }, nullptr);
-        linear_tensor_cores<Config>(weights, x, rows, sums, nullptr, nullptr, bias_of, epilogue);
+        linear_warpgroups<Config>(weights, x, rows, sums, bias_of, epilogue);
       }
       "
     `);

@@ -80,7 +80,7 @@ describe("the text of a linear layer", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(256, 2)
-      linear_4096x4096_bf16_r8_store_2b5e60(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, float* __restrict__ out) {
+      linear_4096x4096_bf16_r8_store_770040(const __grid_constant__ Table<const bf16, 1> weights, const bf16* x, int rows, float* __restrict__ out) {
         grid_launch_dependents();
         grid_dependency_wait();
         const auto bias_of = [&](int weight, int output) { return 0.0f; };
@@ -105,7 +105,7 @@ describe("the text of a linear layer", () => {
     const weights = plain.weights.map((weight) => ({ ...weight, bias }));
     expect(lines({ ...plain, weights }, /bias|kBias/)).toMatchInlineSnapshot(`
       "  static constexpr bool kBias = true;
-      linear_4096x4096_bf16_r8_store_9072e1(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, const f16* __restrict__ bias, float* __restrict__ out) {
+      linear_4096x4096_bf16_r8_store_0481d5(const __grid_constant__ Table<const bf16, 1> weights, const bf16* x, int rows, const f16* bias, float* __restrict__ out) {
         const auto bias_of = [&](int weight, int output) { return to_float(bias[output]); };
         linear_tensor_cores<Config>(weights, x, rows, nullptr, nullptr, nullptr, bias_of, epilogue);"
     `);
@@ -117,7 +117,7 @@ describe("the text of a linear layer", () => {
       "  static constexpr int kScaleParts = 128;
         static constexpr float kScaleWidth = 4096.0f;
         static constexpr float kScaleEps = 0.000009999999747378752f;
-      linear_4096x4096_bf16_r8_scaled_store_bb08d1(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, const float* __restrict__ sums, float* __restrict__ out) {
+      linear_4096x4096_bf16_r8_scaled_store_a0fbe3(const __grid_constant__ Table<const bf16, 1> weights, const bf16* x, int rows, const float* sums, float* __restrict__ out) {
         linear_tensor_cores<Config>(weights, x, rows, sums, nullptr, nullptr, bias_of, epilogue);"
     `);
   });
@@ -127,7 +127,7 @@ describe("the text of a linear layer", () => {
     const epilogue = { ...stored, squares };
     expect(lines({ ...plain, epilogue }, /squares|return values/)).toMatchInlineSnapshot(`
       "// bf16 rows of 4096 times weights [4096, 4096], up to 8 rows to a block; store_squares.
-      linear_4096x4096_bf16_r8_store_squares_11c0d1(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, float* __restrict__ out, float* __restrict__ squares) {
+      linear_4096x4096_bf16_r8_store_squares_3aa39b(const __grid_constant__ Table<const bf16, 1> weights, const bf16* x, int rows, float* __restrict__ out, float* __restrict__ squares) {
               return values[0];
             }, squares);"
     `);
@@ -140,7 +140,7 @@ describe("the text of a linear layer", () => {
       "  static constexpr int kSplit = 4;
         static constexpr bool kCluster = false;
       extern "C" __global__ void __launch_bounds__(128, 2)
-      linear_4096x4096_bf16_r64_store_c0435d(const __grid_constant__ Table<const bf16, 1> weights, const bf16* __restrict__ x, int rows, float* __restrict__ workspace, int* __restrict__ counters, float* __restrict__ out) {
+      linear_4096x4096_bf16_r64_store_e73c61(const __grid_constant__ Table<const bf16, 1> weights, const bf16* x, int rows, float* __restrict__ workspace, int* __restrict__ counters, float* __restrict__ out) {
         linear_tensor_cores<Config>(weights, x, rows, nullptr, workspace, counters, bias_of, epilogue);"
     `);
     const hopper = { ...target, capability: 90, arch: "sm_90a", multiprocessors: 132 };
@@ -181,7 +181,7 @@ describe("the text of a linear layer", () => {
       };
 
       extern "C" __global__ void __launch_bounds__(128, 2)
-      linear_4096_1024_1024x4096_bf16_r8_rope_cache_qkv_5c3994(const __grid_constant__ Table<const bf16, 3> weights, const bf16* __restrict__ x, int rows, float* __restrict__ workspace, int* __restrict__ counters, bf16* __restrict__ q, bf16* __restrict__ keys, bf16* __restrict__ values_1, const float* __restrict__ inv_freq, const int* __restrict__ positions, const int* __restrict__ start) {
+      linear_4096_1024_1024x4096_bf16_r8_rope_cache_qkv_d75b1c(const __grid_constant__ Table<const bf16, 3> weights, const bf16* x, int rows, float* __restrict__ workspace, int* __restrict__ counters, bf16* __restrict__ q, bf16* __restrict__ keys, bf16* __restrict__ values_1, const float* inv_freq, const int* positions, const int* start) {
         grid_launch_dependents();
         grid_dependency_wait();
         const auto bias_of = [&](int weight, int output) { return 0.0f; };
