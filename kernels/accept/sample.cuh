@@ -48,8 +48,9 @@ struct SeenTokens {
   }
 };
 
-// The first in rank of a row with a penalty; `tokens` are those marked in row.seen. A tile's best tells of the tile where it is not seen itself; where it
-// is, it only bounds the others, and few tiles are so good that they have to be read.
+// The first in rank of a row with a penalty; `tokens` are those marked in row.seen. A tile's best tells
+// of the tile where it is not seen itself; where it is, it only bounds the others, and few tiles are
+// so good that they have to be read.
 template <typename Config, typename Tokens>
 DEVICE Candidate first_of_penalised(const LogitsRow& row, const TilesBest& best, const Tokens& tokens,
                                     Candidate (&warps)[Config::kThreads / 32]) {
@@ -73,8 +74,8 @@ DEVICE Candidate first_of_penalised(const LogitsRow& row, const TilesBest& best,
 // Config: kVocabulary, kThreads, kTiles of kTileWidth ids.
 // Block (x, y) takes part x of node y's row; the last block of a row draws, the last of all walks.
 // logits [nodes, kVocabulary], read only at a temperature above 0 or with a repetition penalty; best
-// values and ids [nodes][kTiles]; masses, summaries and lists, of each node as
-// in RowNotes, are scratch; counters [nodes + 1].
+// values and ids [nodes][kTiles]; masses, summaries and lists, of each node as in RowNotes, are scratch;
+// counters [nodes + 1].
 // Writes draws [nodes]: a token, or -1 where no logit is a number above -infinity and for padding.
 // token(node), parent(node) and history(slot) are the operands' elements. `work` in shared memory: a
 // bit per token, or two words per node.
