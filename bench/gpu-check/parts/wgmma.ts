@@ -31,13 +31,13 @@ export async function run(part: PartContext): Promise<void> {
   const { arch } = warpgroups.target;
   if (arch !== "sm_90a") part.skip("wgmma", `${arch} has none`);
   else {
-    await compare(part, warpgroups, plain, small, smallRows, "products", 1);
+    await compare(part, warpgroups, plain, small, smallRows, "products", 1, "f32");
     for (const product of isEmulated ? [] : modelProducts(namedShape(shape))) {
       if ((performance.now() - begin) / 1000 > mostSeconds)
         part.skip(`${shape} ${product.name}`, `not begun after ${mostSeconds} s`);
       else {
         const rows = product.count === 1 ? timedRows.slice(0, 3) : timedRows;
-        await compare(part, warpgroups, plain, product, rows, shape, 4);
+        await compare(part, warpgroups, plain, product, rows, shape, 4, "bf16");
       }
     }
   }
@@ -45,7 +45,10 @@ export async function run(part: PartContext): Promise<void> {
   await warpgroups.dispose();
 }
 
-/** Both ways on the same numbers; `copies` of the weights, so that no cache holds them. */
+/**
+ * Both ways on the same numbers; `copies` of the weights, so that no cache holds them.
+ * @param stored of results: all of their bits, or what a model keeps of them.
+ */
 async function compare(
   part: PartContext,
   warpgroups: CudaExecutor,
@@ -54,12 +57,13 @@ async function compare(
   rows: readonly number[],
   of: string,
   copies: number,
+  stored: "f32" | "bf16",
 ): Promise<void> {
   const most = { ...product, rows: Math.max(...rows) };
   const both = await Promise.all(
     [warpgroups, plain].map(async (executor) => {
       const products = await OwnProducts.load(executor, most, copies);
-      const prepared = await Promise.all(rows.map((count) => products.prepare(count)));
+      const prepared = await Promise.all(rows.map((count) => products.prepare(count, stored)));
       return { products, prepared };
     }),
   );

@@ -6,6 +6,7 @@ import { KernelCache } from "../../../runtime/nvrtc/cache.ts";
 import { programCompiler } from "../../../src/api/compile-program.ts";
 import { cudaHeaders } from "../../../src/api/cuda-headers.ts";
 import { GraphBuilder } from "../../../src/ir/builder.ts";
+import type { FloatDType } from "../../../src/ir/dtype.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
 import type { ProgramCompiler } from "../../../src/ir/program.ts";
 import { tensor } from "../../../src/ir/shape.ts";
@@ -72,13 +73,16 @@ export class OwnProducts {
     return new OwnProducts(weights, copies, product);
   }
 
-  /** Compiles what `measure` runs, so that many can compile at once. */
-  async prepare(rows: number): Promise<PreparedProducts> {
+  /**
+   * Compiles what `measure` runs, so that many can compile at once.
+   * @param stored of results: bf16 is what the library stores.
+   */
+  async prepare(rows: number, stored: FloatDType = "bf16"): Promise<PreparedProducts> {
     const product = { rows, inputs: this.#inputs, outputs: this.#outputs };
     const session = this.#weights.session({ capacity: 64 });
     this.#sessions.push(session);
-    const whole = session.compile(productGraph("products", product, this.#copies));
-    const alone = session.compile(productGraph(productsAlone, product, this.#copies));
+    const whole = session.compile(productGraph("products", product, this.#copies, stored));
+    const alone = session.compile(productGraph(productsAlone, product, this.#copies, stored));
     invariant(
       whole instanceof CudaExecutable && alone instanceof CudaExecutable,
       "CUDA sessions make CUDA executables",
@@ -122,13 +126,13 @@ export function productGraph(
   name: string,
   { rows, inputs, outputs }: Product,
   copies: number,
+  stored: FloatDType = "bf16",
 ): Graph {
   const b = new GraphBuilder(name);
   const x = b.cast(b.state("x", tensor("f32", rows, inputs)), "bf16");
   for (let copy = 0; copy < copies; copy++) {
     const w = b.parameter(weightName(copy), tensor("bf16", outputs, inputs));
-    // Stored in bf16, as the library does.
-    const y = b.scope(scope, () => b.cast(b.linear(x, w, undefined, String(copy)), "bf16"));
+    const y = b.scope(scope, () => b.cast(b.linear(x, w, undefined, String(copy)), stored));
     const row = (index: number) =>
       b.reshape(b.cast(b.gather(y, b.constant("i32", [index])), "f32"), outputs);
     // Of the other copies one number, so that they are computed.
