@@ -1,5 +1,5 @@
 import type { KernelCall } from "../../kernels/entry.ts";
-import { tileOutputs } from "../../kernels/linear/configure.ts";
+import { tileOutputs } from "../../kernels/linear/tiling.ts";
 import { type LinearOp, linear, linearTiles } from "../../kernels/linear/linear.ts";
 import { topkMerge } from "../../kernels/topk/topk.ts";
 import { needsLogits } from "../../kernels/accept/accept.ts";

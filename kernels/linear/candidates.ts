@@ -1,20 +1,15 @@
 import type { Target, Tunable } from "../../src/ir/program.ts";
 import {
-  configure,
-  cutConfig,
   fitsBlock,
-  inputParts,
   type LinearConfig,
   type LinearCut,
   rowTileBucket,
   sharedPerMultiprocessor,
-  tileCount,
-  tileOutputs,
-  usesTensorCores,
-  weightsBeside,
-  widestBlock,
   widestRowTile,
-} from "./configure.ts";
+} from "./config.ts";
+import { configure, cutConfig } from "./configure.ts";
+import { widestBlock } from "./configure-mma.ts";
+import { inputParts, tileCount, tileOutputs, usesTensorCores, weightsBeside } from "./tiling.ts";
 import type { LinearShape } from "./op.ts";
 
 /** More would take a tuner long and hardly find anything. */

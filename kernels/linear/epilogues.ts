@@ -1,6 +1,6 @@
 import { byteSize } from "../../src/ir/dtype.ts";
 import { cudaTypes, type KernelEntry } from "../entry.ts";
-import { tileCount } from "./configure.ts";
+import { tileCount } from "./tiling.ts";
 import type { ElementwiseEpilogue, LinearOp, RopeCacheEpilogue, TopkEpilogue } from "./op.ts";
 
 /** An epilogue's share of the kernel's text. */

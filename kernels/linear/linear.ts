@@ -3,15 +3,15 @@ import type { Target } from "../../src/ir/program.ts";
 import { weightBytes } from "../../src/ir/weight-layout.ts";
 import { type Allocator, cudaTypes, floatLiteral, type KernelCall, KernelEntry } from "../entry.ts";
 import { chooseConfig, tunableLinear } from "./candidates.ts";
+import type { LinearConfig } from "./config.ts";
 import {
   headTile,
   isFull,
   isMerged,
-  type LinearConfig,
   maxFusedHeadTile,
   tileCount,
   weightsBeside,
-} from "./configure.ts";
+} from "./tiling.ts";
 import { epilogueText } from "./epilogues.ts";
 import type { LinearOp, LinearShape } from "./op.ts";
 

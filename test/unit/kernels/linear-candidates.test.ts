@@ -6,7 +6,8 @@ import {
   tunableLinear,
   tuningKey,
 } from "../../../kernels/linear/candidates.ts";
-import { configure, tileCount } from "../../../kernels/linear/configure.ts";
+import { configure } from "../../../kernels/linear/configure.ts";
+import { tileCount } from "../../../kernels/linear/tiling.ts";
 import type { LinearShape } from "../../../kernels/linear/linear.ts";
 import type { Target } from "../../../src/ir/program.ts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { configure, inputParts, tileCount } from "../../../kernels/linear/configure.ts";
+import { configure } from "../../../kernels/linear/configure.ts";
+import { inputParts, tileCount } from "../../../kernels/linear/tiling.ts";
 import type { LinearShape } from "../../../kernels/linear/linear.ts";
 import type { Target } from "../../../src/ir/program.ts";
 
