@@ -54,7 +54,7 @@ export function loadCudaDriver(
     const call = find(prototype);
     if (call !== undefined) optional.set(name as OptionalEntryPoint, call);
   }
-  // Tensor maps are written to multiples of 64 only, allocations begin at multiples of 16.
+  // Tensor maps are written to aligned places only, allocations begin at multiples of 16.
   const scratch: unknown = koffi.alloc("uint8_t", SCRATCH_BYTES + TENSOR_MAP_ALIGN);
   const scratchBytes = koffi.view(scratch, SCRATCH_BYTES + TENSOR_MAP_ALIGN);
   const begin = Number(koffi.address(scratch));

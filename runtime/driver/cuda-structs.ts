@@ -9,6 +9,7 @@ import {
   type Dim3,
   type KernelLaunch,
   type Stream,
+  TENSOR_MAP_ALIGN,
   TENSOR_MAP_BYTES,
 } from "./driver.ts";
 import type { PackedArgs } from "./kernel-args.ts";
@@ -31,7 +32,7 @@ const ARGUMENT_TABLE = 32768;
 const LAUNCH_CONFIG = ARGUMENT_TABLE + 8192 * 8;
 const LAUNCH_ATTRIBUTES = LAUNCH_CONFIG + 64;
 const NODE_PARAMS = LAUNCH_ATTRIBUTES + 4 * 72;
-const TENSOR_MAP = Math.ceil((NODE_PARAMS + 256) / 64) * 64;
+const TENSOR_MAP = Math.ceil((NODE_PARAMS + 256) / TENSOR_MAP_ALIGN) * TENSOR_MAP_ALIGN;
 export const SCRATCH_BYTES = TENSOR_MAP + TENSOR_MAP_BYTES;
 
 const ATTRIBUTE_BYTES = 72;

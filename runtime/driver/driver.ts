@@ -47,7 +47,7 @@ export function offsetPtr(ptr: DevicePtr, bytes: number): DevicePtr {
 
 /** Size and alignment of a `CUtensorMap`, in bytes. */
 export const TENSOR_MAP_BYTES = 128;
-export const TENSOR_MAP_ALIGN = 64;
+export const TENSOR_MAP_ALIGN = 128;
 
 /** The most bytes one view of host memory may span: longer ones end the process inside the FFI. */
 export const MAX_HOST_VIEW_BYTES = 2 ** 32;

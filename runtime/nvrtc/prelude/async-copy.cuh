@@ -115,7 +115,7 @@ DEVICE void bulk_copy(u32 destination, const void* source, u32 bytes, u32 barrie
       : "memory");
 }
 // How copies find boxes of a matrix (CUtensorMap): a kernel parameter, `const __grid_constant__`.
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   u8 bytes[128];
 };
 // The map into its cache, before the first copy that needs it.

@@ -53,7 +53,7 @@ export type ArgumentSpec = { readonly name: string } & (
   | { readonly type: "buffer"; readonly access: Access; readonly buffer: BufferSpec }
   /** A structure of pointers, passed by value. */
   | { readonly type: "table"; readonly access: Access; readonly buffers: readonly BufferSpec[] }
-  /** A CUtensorMap of the buffer, passed by value at a multiple of 64. */
+  /** A CUtensorMap of the buffer, passed by value at a multiple of 128. */
   | {
       readonly type: "tensor-map";
       readonly access: "read";

@@ -100,7 +100,7 @@ extern "C" __global__ void warpgroup(const uint4* a, const uint4* b, float* d) {
   d[(row + 8) * 8 + column + 1] = acc[3];
 }
 
-struct __align__(64) TensorMap { unsigned char bytes[128]; };
+struct __align__(128) TensorMap { unsigned char bytes[128]; };
 
 // Two blocks copy a box of 32 rows, each a half of it to both; when both have read it, the next one.
 extern "C" __global__ void boxes(const __grid_constant__ TensorMap map, unsigned short* out, int rounds) {

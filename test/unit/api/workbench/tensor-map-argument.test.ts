@@ -79,7 +79,7 @@ it("the matrix behind a map holds random numbers before the launch", () => {
   expect(launchValues(spec, described, options).get(0)).toHaveLength(1024);
 });
 
-it("a map lies at a multiple of 64 of the arguments and leads to its buffer", () => {
+it("a map lies at a multiple of 128 of the arguments and leads to its buffer", () => {
   const values = new Map<number, Content>([
     [0, new Uint8Array(1024)],
     [1, "unwritten"],
@@ -90,11 +90,11 @@ it("a map lies at a multiple of 64 of the arguments and leads to its buffer", ()
     function: 0 as CudaFunction,
     shape: { grid: described.grid, threads: 32, dynamicSharedBytes: 0 },
   });
-  expect(args.offsets).toEqual([0, 64, 192]);
+  expect(args.offsets).toEqual([0, 128, 256]);
   expect(args.sizes).toEqual([4, 128, 8]);
-  const map = decodeTensorMap(args.bytes.buffer, 64);
+  const map = decodeTensorMap(args.bytes.buffer, 128);
   expect(map).toMatchObject({ dtype: "bf16", rows: 8, columns: 64, boxRows: 8 });
-  const written = new DataView(args.bytes.buffer).getBigUint64(192, true);
+  const written = new DataView(args.bytes.buffer).getBigUint64(256, true);
   expect(tagged(map?.base ?? 0)).toBeLessThan(Number(written));
   memory.release();
 });
