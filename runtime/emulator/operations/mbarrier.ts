@@ -167,19 +167,33 @@ function waiting(op: Operation): Handler {
   const byParity = op.has("parity");
   return (warp, mask) => {
     let acquired = false;
+    // Lanes that ask for the same phase get the same answer.
+    let address = Number.NaN;
+    let wanted = Number.NaN;
+    let over = false;
     eachLane(mask, (lane) => {
-      const barrier = barrierAt(op, at(warp, lane), lane);
-      const wanted = token(warp, lane);
-      const isOver = (): boolean =>
-        byParity ? (barrier.phase & 1) !== (wanted & 1) : barrier.phase > wanted;
-      if (!isOver()) for (const step of barrier.underWay.splice(0)) step();
-      const over = isOver();
+      const nextAddress = at(warp, lane);
+      const nextWanted = token(warp, lane);
+      if (nextAddress !== address || nextWanted !== wanted) {
+        address = nextAddress;
+        wanted = nextWanted;
+        const barrier = barrierAt(op, address, lane);
+        over = isOver(barrier, wanted, byParity);
+        if (!over) {
+          for (const step of barrier.underWay.splice(0)) step();
+          over = isOver(barrier, wanted, byParity);
+        }
+      }
       done(warp, lane, over ? -1 : 0);
       if (over) acquired = true;
       else machine.position.warp.waitFailed = true;
     });
     if (acquired) machine.sanitizer?.acquired();
   };
+}
+
+function isOver({ phase }: MBarrier, wanted: number, byParity: boolean): boolean {
+  return byParity ? (phase & 1) !== (wanted & 1) : phase > wanted;
 }
 
 /** cp.async.mbarrier.arrive{.noinc} [barrier]: arrives when the thread's copies have landed. */

@@ -134,42 +134,49 @@ export class RaceDetector {
     const { writers, writeTimes, readers, readTimes, writeSites, readSites } = tags;
     const stamp = 2 * this.time + (strong ? STRONG : 0);
     let conflict: Conflict | undefined;
+    // Words that lie together were mostly accessed together: what was found of one holds for the next.
+    let knownWriter = 0;
+    let knownWriteTime = 0;
+    let knownReader = 0;
+    let knownReadTime = 0;
+    let readIsOrdered = false;
+    let merged = 0;
     const last = (to - 1) >> tags.grain;
     for (let at = from >> tags.grain; at <= last; at++) {
       const writer = writers[at] ?? 0;
       if (writer !== 0 && writer !== me) {
         const time = writeTimes[at] ?? 0;
-        if (!(strong && (time & STRONG) !== 0) && !this.isOrdered(writer, time, who, lane)) {
-          conflict ??= this.#conflict(writer, "write", writeSites[at] ?? 0);
+        if (writer !== knownWriter || time !== knownWriteTime) {
+          if (!(strong && (time & STRONG) !== 0) && !this.isOrdered(writer, time, who, lane)) {
+            conflict ??= this.#conflict(writer, "write", writeSites[at] ?? 0);
+          }
+          knownWriter = writer;
+          knownWriteTime = time;
         }
       }
       const reader = readers[at] ?? 0;
+      const time = readTimes[at] ?? 0;
+      if (reader !== 0 && reader !== me && (reader !== knownReader || time !== knownReadTime)) {
+        readIsOrdered = this.isOrdered(reader, time, who, lane);
+        if (kind === "write" && !(strong && (time & STRONG) !== 0) && !readIsOrdered)
+          conflict ??= this.#conflict(reader, "read", readSites[at] ?? 0);
+        merged = readIsOrdered ? me : this.#merged(reader, me);
+        knownReader = reader;
+        knownReadTime = time;
+      }
       if (kind === "write") {
-        if (reader !== 0 && reader !== me) {
-          const time = readTimes[at] ?? 0;
-          if (!(strong && (time & STRONG) !== 0) && !this.isOrdered(reader, time, who, lane)) {
-            conflict ??= this.#conflict(reader, "read", readSites[at] ?? 0);
-          }
-        }
         writers[at] = me;
         writeTimes[at] = stamp;
         writeSites[at] = site;
         if (reader !== 0) readers[at] = 0;
-      } else if (reader === me || reader === 0) {
+      } else if (reader === me || reader === 0 || readIsOrdered) {
         readers[at] = me;
         readTimes[at] = stamp;
         readSites[at] = site;
       } else {
-        const time = readTimes[at] ?? 0;
-        if (this.isOrdered(reader, time, who, lane)) {
-          readers[at] = me;
-          readTimes[at] = stamp;
-          readSites[at] = site;
-        } else {
-          readers[at] = this.#merged(reader, me);
-          // Plain beats strong: the word has been read in a way that can race.
-          readTimes[at] = (time & STRONG) !== 0 ? stamp : 2 * this.time;
-        }
+        readers[at] = merged;
+        // Plain beats strong: the word has been read in a way that can race.
+        readTimes[at] = (time & STRONG) !== 0 ? stamp : 2 * this.time;
       }
     }
     return conflict;
@@ -206,15 +213,19 @@ export class RaceDetector {
 
   /** An identity that stands for two readers. */
   #merged(a: number, b: number): number {
-    const [first, second] = [Math.floor(a / 64), Math.floor(b / 64)];
+    const first = Math.floor(a / 64);
+    const second = Math.floor(b / 64);
     if (first === second) {
       const level = Math.max(a & 63, SEVERAL_LANES);
       return first * 64 + level;
     }
-    const blockOf = (number: number): number =>
-      number < this.#first ? -1 : Math.floor((number - this.#first) / this.#warpsPerBlock);
-    const sameBlock = blockOf(first) === blockOf(second) && (a & 63) !== SEVERAL_BLOCKS;
+    const sameBlock = this.#blockOf(first) === this.#blockOf(second) && (a & 63) !== SEVERAL_BLOCKS;
     return second * 64 + (sameBlock ? SEVERAL_WARPS : SEVERAL_BLOCKS);
+  }
+
+  /** Block of a warp of the running launch; -1 of earlier work. */
+  #blockOf(number: number): number {
+    return number < this.#first ? -1 : Math.floor((number - this.#first) / this.#warpsPerBlock);
   }
 
   /** Who an identity of the running launch is. */
