@@ -6,6 +6,7 @@
 // from before the kernel's inputs are there: weights then stream on from kernel to kernel.
 #pragma once
 #include "kernels/linear/place.cuh"
+#include "kernels/linear/sums.cuh"
 #include "prelude/async-copy.cuh"
 #include "prelude/memory.cuh"
 #include "prelude/mma.cuh"
@@ -173,7 +174,7 @@ struct TensorCores {
       for (int half = 0; half < 2; half++) {
 #pragma unroll
         for (int m = 0; m < Shape::kM; m++) {
-          load_shared(a[half][m], tiles + (m * Shape::kChunkTiles + 2 * pair + half) * 512);
+          load_shared_4(a[half][m], tiles + (m * Shape::kChunkTiles + 2 * pair + half) * 512);
         }
       }
 #pragma unroll
@@ -188,13 +189,6 @@ struct TensorCores {
         }
       }
     }
-  }
-
-  DEVICE static void load_shared(u32 (&value)[4], u32 address) {
-    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3])
-                 : "r"(address)
-                 : "memory");
   }
 
   // The products of parts [first, first + kGroupParts), each summed from zero in ascending inputs,
@@ -227,14 +221,7 @@ struct TensorCores {
 #pragma unroll 1
     for (int part = 0; part < Shape::kGroupParts; part++) {
       Accumulators& accumulators = Shape::kGroupParts == 1 ? sums : part_sums;
-#pragma unroll
-      for (int m = 0; m < Shape::kM; m++) {
-#pragma unroll
-        for (int n = 0; n < Shape::kN; n++) {
-#pragma unroll
-          for (int i = 0; i < 4; i++) accumulators[m][n][i] = 0.0f;
-        }
-      }
+      clear_sums(accumulators);
 #pragma unroll 1
       for (int chunk = part_start(first_part + part); chunk < part_start(first_part + part + 1); chunk++) {
         cp_async_wait<Config::kStages - 2>();

@@ -10,6 +10,7 @@
 // block take from L2 is what limits 64 rows and more.
 #pragma once
 #include "kernels/linear/place.cuh"
+#include "kernels/linear/sums.cuh"
 #include "prelude/async-copy.cuh"
 #include "prelude/memory.cuh"
 #include "prelude/wgmma.cuh"
@@ -186,13 +187,6 @@ struct Warpgroups {
     }
   }
 
-  DEVICE static void load_shared(u32 (&value)[4], u32 address) {
-    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3])
-                 : "r"(address)
-                 : "memory");
-  }
-
   DEVICE void multiply(int stage, int chunk, Accumulators& sums) const {
     u32 a[Shape::kM][Shape::kChunkTiles][4];
 #pragma unroll
@@ -201,7 +195,7 @@ struct Warpgroups {
 #pragma unroll
       for (int k = 0; k < Shape::kChunkTiles; k++) {
         if (is_there(m) && (Config::kWhole || k < tiles_of(chunk))) {
-          load_shared(a[m][k], tiles + k * 512);
+          load_shared_4(a[m][k], tiles + k * 512);
         } else {
           a[m][k][0] = a[m][k][1] = a[m][k][2] = a[m][k][3] = 0;
         }
@@ -221,17 +215,6 @@ struct Warpgroups {
     for (int m = 0; m < Shape::kM; m++) wgmma_settle(sums[m]);
   }
 
-  DEVICE static void clear(Accumulators& sums) {
-#pragma unroll
-    for (int m = 0; m < Shape::kM; m++) {
-#pragma unroll
-      for (int n = 0; n < Shape::kN; n++) {
-#pragma unroll
-        for (int i = 0; i < 4; i++) sums[m][n][i] = 0.0f;
-      }
-    }
-  }
-
   // The warps that multiply: the products of the block's parts, each summed from zero in ascending
   // inputs, then added up in ascending order.
   DEVICE void consume(Accumulators& sums) const {
@@ -239,11 +222,11 @@ struct Warpgroups {
     u32 parity = 0;
     Accumulators part_sums;
     // A sum of products that began with zero is never -0: adding the first part to zero is exact.
-    if constexpr (Shape::kBlockParts > 1) clear(sums);
+    if constexpr (Shape::kBlockParts > 1) clear_sums(sums);
 #pragma unroll 1
     for (int part = 0; part < Shape::kBlockParts; part++) {
       Accumulators& accumulators = Shape::kBlockParts == 1 ? sums : part_sums;
-      clear(accumulators);
+      clear_sums(accumulators);
 #pragma unroll 1
       for (int chunk = part_start(first_part + part); chunk < part_start(first_part + part + 1); chunk++) {
         mbarrier_wait(full(stage), parity);

@@ -12,6 +12,14 @@ DEVICE void store(T* pointer, const Vec<T, N>& value) {
   *reinterpret_cast<Vec<T, N>*>(pointer) = value;
 }
 
+// 16 bytes of shared memory, by their address in the shared window.
+DEVICE void load_shared_4(u32 (&value)[4], u32 address) {
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3])
+               : "r"(address)
+               : "memory");
+}
+
 // 16 bytes read once and written by no one during the kernel: weights. Kept out of L1.
 template <typename T>
 DEVICE Vec<T, 16 / sizeof(T)> load_stream(const T* pointer) {
