@@ -97,7 +97,7 @@ describe.skipIf(withoutNvrtc)(`the demo model ${onTheEmulator}`, { timeout: 240_
 
   it("gives plain decoding's tokens on tensor cores, greedy and sampled, whatever the heads", async () => {
     // The emulator takes seconds for a step of 64 nodes.
-    const few = 8;
+    const few = 6;
     const texts = new Map<string, unknown>();
     for (const heads of [undefined, "medusa", "hydra", "hydra-plus-plus"]) {
       const model = await demoOn(stored, "stored", heads);

@@ -203,13 +203,25 @@ export class WrittenBits {
 
   /** Takes back that [from, to) was written. */
   forget(from: number, to: number): void {
+    if (from >= to) return;
+    this.#unmark(from);
+    const bits = this.#bits;
+    if (bits === undefined) return;
     if ((from & 15) === 0 && to - from === 16) {
-      this.#unmark(from);
-      const bits = this.#made();
       bits[from >> 5] = (bits[from >> 5] ?? 0) & ~(0xffff << (from & 16));
       return;
     }
-    for (let at = from; at < to; at++) this.#unmark(at);
+    let at = from;
+    while (at < to) {
+      if ((at & 31) === 0 && to - at >= 32) {
+        const end = to >> 5;
+        bits.fill(0, at >> 5, end);
+        at = end << 5;
+        continue;
+      }
+      bits[at >> 5] = (bits[at >> 5] ?? 0) & ~(1 << (at & 31));
+      at++;
+    }
   }
 
   #unmark(at: number): void {
