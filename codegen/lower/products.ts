@@ -1,6 +1,6 @@
 import type { KernelCall } from "../../kernels/entry.ts";
-import { tileOutputs } from "../../kernels/linear/tiling.ts";
-import { type LinearOp, linear, linearTiles } from "../../kernels/linear/linear.ts";
+import { tileCount, tileOutputs } from "../../kernels/linear/tiling.ts";
+import { type LinearOp, linear } from "../../kernels/linear/linear.ts";
 import { topkMerge } from "../../kernels/topk/topk.ts";
 import { needsLogits } from "../../kernels/accept/accept.ts";
 import { type FloatDType, isFloat } from "../../src/ir/dtype.ts";
@@ -39,7 +39,7 @@ export function lowerLinear(context: LoweringContext, group: Group): readonly Ke
     split,
     width,
   };
-  const tiles = linearTiles({ ...shared, epilogue: { kind: "elementwise" } });
+  const tiles = tileCount({ ...shared, epilogue: { kind: "elementwise" } });
   const sums =
     split &&
     context.buffers.scratch({ dtype: "f32", shape: [shared.rows, tiles] }, "sums of squares");
@@ -109,7 +109,7 @@ export function lowerTopkLinear(context: LoweringContext, group: Group): readonl
   const ranking = group.nodes.find(({ op }) => op === "topk" || op === "argmax");
   const k = ranking?.op === "topk" ? ranking.attributes.k : 1;
   const shape = { ...shared, epilogue: { kind: "topk" } } as const;
-  const [tiles, tileWidth] = [linearTiles(shape), tileOutputs(shape)];
+  const [tiles, tileWidth] = [tileCount(shape), tileOutputs(shape)];
   const partials = bestOutputs(context, logits, shared.rows, { tiles, tileWidth }, k);
   const accept = context.analysis
     .users(logits)

@@ -48,9 +48,9 @@ export interface LinearCut {
   readonly clusterOutputs?: number | undefined;
 }
 
-export const maxStages = 6;
+const maxStages = 6;
 /** Of a block's shared memory: barriers, scales, what is static, and the system's 1 KB. */
-export const reservedBytes = 3 * 1024;
+const reservedBytes = 3 * 1024;
 
 /** Rows of a tile that holds all rows, or of the largest tile there is. */
 export function widestRowTile(rows: number): number {
@@ -71,6 +71,32 @@ export function fitsBlock(
   const limit = sharedPerMultiprocessor(capability) - reservedBytes;
   const producer = instruction === "wgmma" ? 32 : 0;
   return sharedBytes <= limit && threads - producer <= (rowTile > 64 ? 256 : 512);
+}
+
+/**
+ * Blocks that a multiprocessor holds and stages of their rings, as far as the cut does not name them:
+ * as many as there is work and room for. A ring of two stages would stand still while one is
+ * multiplied: fewer blocks are better than that.
+ */
+export function shareMultiprocessor(
+  cut: Pick<LinearCut, "resident" | "stages">,
+  capability: number,
+  limits: {
+    readonly stageBytes: number;
+    /** Blocks, by the work and by registers; stages, by the chunks. */
+    readonly needed: number;
+    readonly most: number;
+    readonly mostStages: number;
+  },
+): Pick<LinearConfig, "resident" | "stages"> {
+  const { stageBytes, needed, most, mostStages } = limits;
+  const shared = sharedPerMultiprocessor(capability);
+  const room = (resident: number): number =>
+    Math.floor((shared / resident - reservedBytes) / stageBytes);
+  let resident = cut.resident ?? Math.min(needed, most);
+  while (resident > 1 && room(resident) < 3) resident--;
+  const stages = Math.max(2, Math.min(cut.stages ?? maxStages, room(resident), mostStages));
+  return { resident, stages };
 }
 
 /** Bytes of shared memory of a multiprocessor (CUDA programming guide, compute capabilities). */

@@ -1,12 +1,5 @@
 import type { Target } from "../../src/ir/program.ts";
-import {
-  type LinearConfig,
-  type LinearCut,
-  maxStages,
-  reservedBytes,
-  rowTileBucket,
-  sharedPerMultiprocessor,
-} from "./config.ts";
+import { type LinearConfig, type LinearCut, rowTileBucket, shareMultiprocessor } from "./config.ts";
 import type { LinearShape } from "./op.ts";
 import {
   chunkInputs,
@@ -72,19 +65,13 @@ export function tensorCoreConfig(
   const blockM = (beside * outputs * blockTiles) / 16;
   const stageBytes = warps.warpsK * (blockM * 4 * 512 + rowTile * rowBytes);
   const cluster = cut.cluster && split > 1 && target.capability >= 90;
-  // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on. A ring of two
-  // stages would stand still while one is multiplied: fewer blocks are better than that.
-  const most = rowTile > 64 ? 1 : rowTile > 32 || threads > 160 ? 2 : 3;
-  const room = (resident: number): number =>
-    Math.floor(
-      (sharedPerMultiprocessor(target.capability) / resident - reservedBytes) / stageBytes,
-    );
   // Clusters find places more easily where a multiprocessor holds more than one block.
   const needed = Math.max(cluster ? 2 : 1, Math.ceil(blocks / target.multiprocessors));
-  let resident = cut.resident ?? Math.min(needed, most);
-  while (resident > 1 && room(resident) < 3) resident--;
+  // Registers allow no more: accumulators and sums of parts take 128 from 64 rows on.
+  const most = rowTile > 64 ? 1 : rowTile > 32 || threads > 160 ? 2 : 3;
   const chunks = Math.ceil(shape.inputs / chunkInputs / (warps.warpsK * split));
-  const stages = Math.max(2, Math.min(cut.stages ?? maxStages, room(resident), chunks + 1));
+  const limits = { stageBytes, needed, most, mostStages: chunks + 1 };
+  const { resident, stages } = shareMultiprocessor(cut, target.capability, limits);
   const tileBytes = 4 * warps.warpsK * beside * rowTile * (outputs + 4) * blockTiles;
   return {
     ...warps,

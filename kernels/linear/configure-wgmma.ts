@@ -1,12 +1,5 @@
 import type { Target } from "../../src/ir/program.ts";
-import {
-  type LinearConfig,
-  type LinearCut,
-  maxStages,
-  reservedBytes,
-  rowTileBucket,
-  sharedPerMultiprocessor,
-} from "./config.ts";
+import { type LinearConfig, type LinearCut, rowTileBucket, shareMultiprocessor } from "./config.ts";
 import { usualCut, widestBlock } from "./configure-mma.ts";
 import type { LinearShape } from "./op.ts";
 import { chunkInputs, inputParts, tileCount, tileOutputs, weightsBeside } from "./tiling.ts";
@@ -60,17 +53,14 @@ export function warpgroupConfig(
   const mostOutputs = Math.min(cut.clusterOutputs ?? 1, rowTile / 8);
   const clusterOutputs = largestShare(gridTiles, Math.min(mostOutputs, 8 / (split * clusterRows)));
   const stageBytes = blockM * 2048 + rowTile * 128;
-  // Sums and sums of parts of 128 rows are 128 registers: 320 threads have room for them.
-  const most = rowTile > 64 ? 2 / groups : rowTile > 16 ? 2 : 3;
-  const room = (resident: number): number =>
-    Math.floor((sharedPerMultiprocessor(capability) / resident - reservedBytes) / stageBytes);
   const blocks = gridTiles * bucket * split;
   const clustered = split * clusterRows * clusterOutputs > 1;
   const needed = Math.max(clustered ? 2 : 1, Math.ceil(blocks / multiprocessors));
-  let resident = cut.resident ?? Math.min(needed, most);
-  while (resident > 1 && room(resident) < 3) resident--;
+  // Sums and sums of parts of 128 rows are 128 registers: 320 threads have room for them.
+  const most = rowTile > 64 ? 2 / groups : rowTile > 16 ? 2 : 3;
   const chunks = Math.ceil(shape.inputs / chunkInputs / split);
-  const stages = Math.max(2, Math.min(cut.stages ?? maxStages, room(resident), chunks));
+  const limits = { stageBytes, needed, most, mostStages: chunks };
+  const { resident, stages } = shareMultiprocessor(cut, capability, limits);
   const tileBytes = 4 * beside * rowTile * (outputs + 4) * blockTiles;
   return {
     instruction: "wgmma",

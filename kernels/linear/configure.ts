@@ -3,7 +3,7 @@ import { fitsBlock, type LinearConfig, type LinearCut, widestRowTile } from "./c
 import { tensorCoreConfig, usualCut } from "./configure-mma.ts";
 import { usualWarpgroupCut, warpgroupConfig } from "./configure-wgmma.ts";
 import type { LinearShape } from "./op.ts";
-import { isMerged, tileOutputs, usesTensorCores, usesWarpgroups } from "./tiling.ts";
+import { tileOutputs, usesTensorCores, usesWarpgroups, weightsBeside } from "./tiling.ts";
 
 /** How a layer is cut without measurements: what is likely the fastest. */
 export function configure(shape: LinearShape, rows: number, target: Target): LinearConfig {
@@ -35,7 +35,7 @@ export function cutConfig(
 
 function configureCudaCores(shape: LinearShape, rows: number): LinearConfig {
   const outputs = tileOutputs(shape);
-  const beside = isMerged(shape) ? 1 : shape.weights.length;
+  const beside = weightsBeside(shape);
   const rowTile = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
   const warpsK = 4;
   return {

@@ -1,8 +1,6 @@
 // Linear layers on tensor cores: x [rows, kInputs] times packed weights [outputs, kInputs], both of
 // one 16-bit type, summed in float.
 #pragma once
-#include "kernels/linear/cluster.cuh"
-#include "kernels/linear/finish.cuh"
 #include "kernels/linear/tensor-cores.cuh"
 
 // Config:
@@ -131,33 +129,5 @@ DEVICE void linear_tensor_cores(const Table<const typename Config::Weight, Confi
   if constexpr (Config::kSplit > 1 && !Config::kCluster) {
     if (!sum_splits<Config>(loop, workspace, counters, sums)) return;
   }
-
-  __syncthreads();  // The tiles lie where the ring was; scales are there.
-  const BlockTiles<Config> tiles{reinterpret_cast<float*>(ring)};
-  const Finish<Config, Bias> finish{scales, loop.place, bias};
-  constexpr bool kComplete = Config::kWarpsK == 1 && !Config::kCluster;
-#pragma unroll
-  for (int m = 0; m < Shape::kM; m++) {
-#pragma unroll
-    for (int n = 0; n < Shape::kN; n++) {
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        const int output = loop.output_of(m) + loop.lane / 4 + i / 2 * 8;
-        const int row = loop.row_of(n) + loop.lane % 4 * 2 + i % 2;
-        const int weight = loop.weight_of(m);
-        const float sum = sums[m][n][i];
-        tiles.at(group, weight, row, output) = kComplete ? finish(sum, weight, row, output) : sum;
-      }
-    }
-  }
-  if constexpr (Config::kCluster) {
-    finish_cluster<Config>(tiles, loop.place, finish, epilogue);
-  } else {
-    __syncthreads();
-    if constexpr (Config::kWarpsK > 1) {
-      sum_groups<Config>(tiles, loop.place, finish);
-      __syncthreads();
-    }
-    finish_tiles<Config>(tiles, loop.place, epilogue);
-  }
+  finish_sums<Config>(loop, sums, group, ring, scales, bias, epilogue);
 }

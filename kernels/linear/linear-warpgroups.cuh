@@ -1,8 +1,6 @@
 // Linear layers on Hopper's warpgroup products: x [rows, kInputs] times packed weights
 // [outputs, kInputs], both of one 16-bit type, summed in float.
 #pragma once
-#include "kernels/linear/cluster.cuh"
-#include "kernels/linear/finish.cuh"
 #include "kernels/linear/warpgroups.cuh"
 
 // Config:
@@ -60,31 +58,6 @@ DEVICE void linear_warpgroups(const Table<const typename Config::Weight, Config:
   constexpr bool kArrives = Shape::kWriters > 1 && !Config::kCluster;
   if constexpr (kArrives) cluster_arrive_relaxed();
 
-  __syncthreads();  // The tiles lie where the ring was; scales are there.
-  const BlockTiles<Config> tiles{reinterpret_cast<float*>(shared + Shape::kRingOffset)};
-  const Finish<Config, Bias> finish{scales, loop.place, bias};
-  if (!loop.is_producer()) {
-#pragma unroll
-    for (int m = 0; m < Shape::kM; m++) {
-      if (loop.tile_of(m) >= Shape::kBlockM) continue;
-#pragma unroll
-      for (int n = 0; n < Shape::kN; n++) {
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-          const int output = loop.output_of(m) + loop.lane / 4 + i / 2 * 8;
-          const int row = n * 8 + loop.lane % 4 * 2 + i % 2;
-          const int weight = loop.weight_of(m);
-          const float sum = sums[m][n][i];
-          tiles.at(0, weight, row, output) = Config::kCluster ? sum : finish(sum, weight, row, output);
-        }
-      }
-    }
-  }
-  if constexpr (Config::kCluster) {
-    finish_cluster<Config>(tiles, loop.place, finish, epilogue, Config::kClusterRows);
-  } else {
-    __syncthreads();
-    finish_tiles<Config>(tiles, loop.place, epilogue);
-  }
+  finish_sums<Config>(loop, sums, 0, shared + Shape::kRingOffset, scales, bias, epilogue, Config::kClusterRows);
   if constexpr (kArrives) cluster_wait();
 }

@@ -13,7 +13,7 @@ import {
   weightsBeside,
 } from "./tiling.ts";
 import { epilogueText } from "./epilogues.ts";
-import type { LinearOp, LinearShape } from "./op.ts";
+import type { LinearOp } from "./op.ts";
 
 export type {
   ElementwiseEpilogue,
@@ -116,14 +116,6 @@ export function linear(op: LinearOp, target: Target, memory: Allocator): KernelC
   ];
 }
 
-/**
- * Tiles of outputs the layer is cut into: how many partial sums or top-k partials a row gets.
- * Depends on weights and epilogue, never on rows.
- */
-export function linearTiles(shape: LinearShape): number {
-  return tileCount(shape);
-}
-
 /** False when a head of this size cannot be rotated in the epilogue. */
 export function canFuseRope(headDim: number): boolean {
   return headDim % 2 === 0 && headTile(headDim) <= maxFusedHeadTile;
@@ -166,8 +158,7 @@ function splitMemory(
 ): string[] {
   if (split === 1 || cluster) return ["nullptr", "nullptr"];
   const { label } = op;
-  const beside = isMerged(op) ? 1 : op.weights.length;
-  const bytes = 4 * blocks * split * rowTile * tileOutputs * blockTiles * beside;
+  const bytes = 4 * blocks * split * rowTile * tileOutputs * blockTiles * weightsBeside(op);
   return [
     entry.buffer("workspace", memory.scratch(bytes, `${label} parts`), "float", "update"),
     entry.buffer("counters", memory.counters(blocks, `${label} blocks`), "int", "update"),

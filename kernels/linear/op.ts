@@ -57,7 +57,7 @@ export interface ElementwiseEpilogue {
     at: { readonly row: string; readonly column: string; readonly values: readonly string[] },
   ) => string;
   /**
-   * f32[rows, linearTiles]: per row and tile the sum of `value`², a float in scope after the
+   * f32[rows, tileCount]: per row and tile the sum of `value`², a float in scope after the
    * statements, in a fixed order.
    */
   readonly squares?: { readonly buffer: BufferId; readonly value: string } | undefined;
@@ -90,7 +90,7 @@ export interface RopeCacheEpilogue {
 
 /**
  * Of one weight: per tile and row the k best (value, id), descending, ties by lower id, into
- * [rows][linearTiles][k] of f32 and i32; missing places are (-inf, 0x7fffffff).
+ * [rows][tileCount][k] of f32 and i32; missing places are (-inf, 0x7fffffff).
  */
 export interface TopkEpilogue {
   readonly kind: "topk";

@@ -5,6 +5,7 @@
 // (compute capability 9.0) one thread copies the weights in bulk, counted by an mbarrier per stage,
 // from before the kernel's inputs are there: weights then stream on from kernel to kernel.
 #pragma once
+#include "kernels/linear/chunks.cuh"
 #include "kernels/linear/place.cuh"
 #include "kernels/linear/sums.cuh"
 #include "prelude/async-copy.cuh"
@@ -17,7 +18,9 @@ DEVICE void mma(const f16*, float (&d)[4], const u32 (&a)[4], const u32 (&b)[2])
 // How a block's work is cut. The warps of a block are kWarpsK groups along the inputs, each with a
 // ring of its own; a group is kWarpsOutputs x kWarpsRows warps that share what is in the ring.
 template <typename Config>
-struct TensorCoreShape {
+struct TensorCoreShape : InputChunks<Config> {
+  using Chunks = InputChunks<Config>;
+
   static constexpr int kBlockOutputs = Config::kTileOutputs * Config::kBlockTiles;
   static constexpr int kWeightTiles = kBlockOutputs / 16;  // of each weight, m16 tiles
   static constexpr int kBlockM = Config::kWeights * kWeightTiles;
@@ -26,18 +29,12 @@ struct TensorCoreShape {
   static constexpr int kGroupWarps = Config::kWarpsOutputs * Config::kWarpsRows;
   static constexpr int kThreads = 32 * kGroupWarps * Config::kWarpsK;
 
-  // The ring moves chunks of four k16 tiles. Chunks are what parts are counted in, so that every
-  // configuration does the same multiplications in the same order, padding included.
-  static constexpr int kChunkTiles = 4;
-  static constexpr int kChunkInputs = 16 * kChunkTiles;
-  static constexpr int kTiles = (Config::kInputs + 15) / 16;
-  static constexpr int kChunks = (Config::kInputs + kChunkInputs - 1) / kChunkInputs;
   // The parts a group multiplies, one after another.
   static constexpr int kGroupParts = Config::kParts / (Config::kWarpsK * Config::kSplit);
 
   // 16 bytes between the rows: eight rows of an 8x8 matrix then lie in all 32 banks.
-  static constexpr int kRowBytes = 2 * kChunkInputs + 16;
-  static constexpr int kWeightBytes = kBlockM * kChunkTiles * 512;
+  static constexpr int kRowBytes = 2 * Chunks::kChunkInputs + 16;
+  static constexpr int kWeightBytes = kBlockM * Chunks::kChunkTiles * 512;
   static constexpr int kStageBytes = kWeightBytes + Config::kRows * kRowBytes;
   // Shared memory: barriers, factors of the rows, rings.
   static constexpr int kBarrierBytes = Config::kBulk ? (8 * Config::kStages * Config::kWarpsK + 15) / 16 * 16 : 0;
@@ -46,7 +43,7 @@ struct TensorCoreShape {
 
   static_assert(kBlockM % Config::kWarpsOutputs == 0, "warps share the outputs evenly");
   static_assert(Config::kRows % (8 * Config::kWarpsRows) == 0, "warps share the rows evenly");
-  static_assert(kBlockM * kChunkTiles % kGroupWarps == 0, "warps copy the same number of tiles");
+  static_assert(kBlockM * Chunks::kChunkTiles % kGroupWarps == 0, "warps copy the same number of tiles");
   static_assert(Config::kParts == kGroupParts * Config::kWarpsK * Config::kSplit, "parts are shared evenly");
   // Parts are added in ascending order: a group that sums several must be the only one.
   static_assert(kGroupParts == 1 || kGroupParts == Config::kParts, "one part or all");
@@ -72,10 +69,10 @@ struct TensorCores {
   // The weight and the m16 tile in the block that a warp's tile m is.
   DEVICE int weight_of(int m) const { return (outputs_warp() * Shape::kM + m) / Shape::kWeightTiles; }
   DEVICE int output_of(int m) const { return (outputs_warp() * Shape::kM + m) % Shape::kWeightTiles * 16; }
+  // Every tile of every warp is the block's.
+  DEVICE static constexpr bool has_tile(int) { return true; }
   DEVICE int row_of(int n) const { return (rows_warp() * Shape::kN + n) * 8; }
 
-  // First chunk of a part: the same for every configuration of a layer.
-  DEVICE static constexpr int part_start(int part) { return Shape::kChunks * part / Config::kParts; }
 
   DEVICE void group_barrier() const {
     if constexpr (Shape::kGroupWarps == 1) {
@@ -127,7 +124,7 @@ struct TensorCores {
     for (int stage = 0; stage < Config::kStages; stage++) mbarrier_init(barriers + 8 * stage, 1);
     mbarrier_init_fence();
     async_proxy_fence();
-    const int first = part_start(first_part), end = part_start(first_part + Shape::kGroupParts);
+    const int first = Shape::part_start(first_part), end = Shape::part_start(first_part + Shape::kGroupParts);
     for (int i = 0; i < Config::kStages - 1 && first + i < end; i++) bulk_copy_weights(i, first + i);
 #endif
   }
@@ -195,8 +192,8 @@ struct TensorCores {
   // then added up in ascending order. `meanwhile` is called once the first copies are under way.
   template <typename Meanwhile>
   DEVICE void run(unsigned char* ring_start, int first_part, const Meanwhile& meanwhile, Accumulators& sums) const {
-    const int end = part_start(first_part + Shape::kGroupParts);
-    int ahead = part_start(first_part);
+    const int end = Shape::part_start(first_part + Shape::kGroupParts);
+    int ahead = Shape::part_start(first_part);
     int fill = 0;  // stage that is copied to next
     const auto copy_ahead = [&](bool is_started) {
       if (ahead < end) {
@@ -223,7 +220,7 @@ struct TensorCores {
       Accumulators& accumulators = Shape::kGroupParts == 1 ? sums : part_sums;
       clear_sums(accumulators);
 #pragma unroll 1
-      for (int chunk = part_start(first_part + part); chunk < part_start(first_part + part + 1); chunk++) {
+      for (int chunk = Shape::part_start(first_part + part); chunk < Shape::part_start(first_part + part + 1); chunk++) {
         cp_async_wait<Config::kStages - 2>();
         // Everybody's copies have landed, and nobody reads the stage that is filled next any more.
         group_barrier();

@@ -79,6 +79,10 @@ export function tileOutputs(shape: LinearShape): number {
   }
 }
 
+/**
+ * Tiles of outputs the layer is cut into: how many partial sums or top-k partials a row gets.
+ * Depends on weights and epilogue, never on rows.
+ */
 export function tileCount(shape: LinearShape): number {
   const outputs = tileOutputs(shape);
   const counted = isMerged(shape) ? shape.weights : shape.weights.slice(0, 1);

@@ -9,6 +9,7 @@
 // those with other rows the weights (kClusterRows). Each copies its share to all: what the copies of a
 // block take from L2 is what limits 64 rows and more.
 #pragma once
+#include "kernels/linear/chunks.cuh"
 #include "kernels/linear/place.cuh"
 #include "kernels/linear/sums.cuh"
 #include "prelude/async-copy.cuh"
@@ -16,7 +17,9 @@
 #include "prelude/wgmma.cuh"
 
 template <typename Config>
-struct WarpgroupShape {
+struct WarpgroupShape : InputChunks<Config> {
+  using Chunks = InputChunks<Config>;
+
   static constexpr int kBlockOutputs = Config::kTileOutputs * Config::kBlockTiles;
   static constexpr int kWeightTiles = kBlockOutputs / 16;  // of each weight, m16 tiles
   static constexpr int kBlockM = Config::kWeights * kWeightTiles;
@@ -24,16 +27,11 @@ struct WarpgroupShape {
   static constexpr int kN = Config::kRows / 8;
   static constexpr int kProducer = 4 * Config::kWarpgroups;  // the warp that copies
 
-  // Chunks are what parts are counted in: the same for every configuration.
-  static constexpr int kChunkTiles = 4;
-  static constexpr int kChunkInputs = 16 * kChunkTiles;
-  static constexpr int kTiles = (Config::kInputs + 15) / 16;
-  static constexpr int kChunks = (Config::kInputs + kChunkInputs - 1) / kChunkInputs;
   static constexpr int kBlockParts = Config::kParts / Config::kSplit;  // one after another
 
   // A row of a chunk: the width of the 128-byte swizzle.
-  static constexpr int kRowBytes = 2 * kChunkInputs;
-  static constexpr int kWeightBytes = kBlockM * kChunkTiles * 512;
+  static constexpr int kRowBytes = 2 * Chunks::kChunkInputs;
+  static constexpr int kWeightBytes = kBlockM * Chunks::kChunkTiles * 512;
   static constexpr int kStageBytes = kWeightBytes + Config::kRows * kRowBytes;
   // Shared memory: barriers, factors of the rows, ring. Swizzled boxes lie at multiples of 1024.
   static constexpr int kBarrierBytes = 16 * Config::kStages;
@@ -65,23 +63,22 @@ struct Warpgroups {
   int lane;
 
   DEVICE bool is_producer() const { return warp == Shape::kProducer; }
-  // The m16 tile in the block that a warp's sixteen rows of product m are; it may be past the last.
+  // The m16 tile in the block that a warp's sixteen rows of product m are; it may be past the last, and
+  // the producer's are.
   DEVICE int tile_of(int m) const { return (warp / 4 * Shape::kM + m) * 4 + warp % 4; }
   DEVICE int weight_of(int m) const { return tile_of(m) / Shape::kWeightTiles; }
   DEVICE int output_of(int m) const { return tile_of(m) % Shape::kWeightTiles * 16; }
-  DEVICE bool is_there(int m) const {
-    return Config::kWhole || (tile_of(m) < Shape::kBlockM && output_of(m) < place.outputs);
-  }
+  DEVICE bool has_tile(int m) const { return tile_of(m) < Shape::kBlockM; }
+  DEVICE static constexpr int row_of(int n) { return n * 8; }
+  DEVICE bool is_there(int m) const { return Config::kWhole || (has_tile(m) && output_of(m) < place.outputs); }
 
   DEVICE u32 full(int stage) const { return barriers + 8 * stage; }
   DEVICE u32 empty(int stage) const { return barriers + 8 * (Config::kStages + stage); }
   DEVICE u32 weights_at(int stage) const { return ring + stage * Shape::kStageBytes; }
   DEVICE u32 rows_at(int stage) const { return weights_at(stage) + Shape::kWeightBytes; }
 
-  // First chunk of a part: the same for every configuration of a layer.
-  DEVICE static constexpr int part_start(int part) { return Shape::kChunks * part / Config::kParts; }
-  DEVICE int first_chunk() const { return part_start(first_part); }
-  DEVICE int end_chunk() const { return part_start(first_part + Shape::kBlockParts); }
+  DEVICE int first_chunk() const { return Shape::part_start(first_part); }
+  DEVICE int end_chunk() const { return Shape::part_start(first_part + Shape::kBlockParts); }
   DEVICE static int tiles_of(int chunk) { return min(Shape::kChunkTiles, Shape::kTiles - chunk * Shape::kChunkTiles); }
 
   // Clusters are kClusterRows x kSplit x kClusterOutputs blocks.
@@ -228,7 +225,7 @@ struct Warpgroups {
       Accumulators& accumulators = Shape::kBlockParts == 1 ? sums : part_sums;
       clear_sums(accumulators);
 #pragma unroll 1
-      for (int chunk = part_start(first_part + part); chunk < part_start(first_part + part + 1); chunk++) {
+      for (int chunk = Shape::part_start(first_part + part); chunk < Shape::part_start(first_part + part + 1); chunk++) {
         mbarrier_wait(full(stage), parity);
         multiply(stage, chunk, accumulators);
         release(stage);

@@ -33,6 +33,20 @@ export interface CudaDevice {
  * `HYDRANT_LOOP=off`, `HYDRANT_OVERLAP=off` and `HYDRANT_WGMMA=off` do without loops, overlapping
  * launches and products of warpgroups, whatever is asked for: the way out where a machine has trouble
  * with them.
+ */
+export function withoutByEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+): Pick<CudaDevice, "overlapLaunches" | "loopRuns" | "warpgroups"> {
+  return {
+    ...(env.HYDRANT_LOOP === "off" ? { loopRuns: 1 } : {}),
+    ...(env.HYDRANT_OVERLAP === "off" ? { overlapLaunches: false } : {}),
+    ...(env.HYDRANT_WGMMA === "off" ? { warpgroups: false } : {}),
+  };
+}
+
+/**
+ * An executor with this code generator, these kernels and this machine's caches.
+ * @param env what `withoutByEnvironment` reads.
  * @throws HydrantError when the driver, the device or NVRTC cannot be used.
  */
 export function createCudaExecutor(
@@ -41,9 +55,7 @@ export function createCudaExecutor(
 ): Promise<CudaExecutor> {
   return CudaExecutor.create({
     ...device,
-    ...(env.HYDRANT_LOOP === "off" ? { loopRuns: 1 } : {}),
-    ...(env.HYDRANT_OVERLAP === "off" ? { overlapLaunches: false } : {}),
-    ...(env.HYDRANT_WGMMA === "off" ? { warpgroups: false } : {}),
+    ...withoutByEnvironment(env),
     compiler: programCompiler,
     headers: cudaHeaders,
     cache: new KernelCache(),

@@ -6,7 +6,8 @@ import type { Shape } from "./shape.ts";
  * fragments of mma.m16n8k16: tiles of 16 outputs by 16 inputs, tiles of one row of tiles contiguous
  * along K, a tile 512 bytes of which lane l owns 16 (its four registers, in order). Streaming a row
  * of tiles is one contiguous read, and no shared-memory shuffle stands between memory and tensor
- * core; wgmma takes the same fragments. Both extents are padded with zeros to multiples of 16, so any shape will do.
+ * core; wgmma takes the same fragments. Both extents are padded with zeros to multiples of 16, so
+ * any shape will do.
  * Everything else is row-major.
  */
 export type WeightLayout = "packed" | "row-major";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { elementsOf } from "../../kernels/entry.ts";
-import { type LinearOp, linear, linearTiles } from "../../kernels/linear/linear.ts";
+import { type LinearOp, linear } from "../../kernels/linear/linear.ts";
+import { tileCount } from "../../kernels/linear/tiling.ts";
 import { decodeFloats } from "../../src/ir/float-formats.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
 import { floatsOf, KernelLab, type LabBuffer } from "../helpers/kernel-lab.ts";
@@ -82,7 +83,7 @@ describe.skipIf(missing)(`epilogues of linear layers ${missing ? NO_NVRTC : ""}`
       const { sums, of } = scales(maxRows, parts, 64, 1e-5);
       const run = (rows: number) => {
         const op = gated(given, rows, parts);
-        const tiles = linearTiles(op);
+        const tiles = tileCount(op);
         const buffers: [number, LabBuffer][] = [
           [20, { bytes: 2 * rows * outputs }],
           [21, { bytes: 4 * rows * tiles }],
@@ -193,7 +194,7 @@ describe.skipIf(missing)(`epilogues of linear layers ${missing ? NO_NVRTC : ""}`
           },
         },
       };
-      const tiles = linearTiles(op);
+      const tiles = tileCount(op);
       const run = (wanted: number) =>
         runLinear(lab, given, op, [
           ...best(rows, tiles, k),
@@ -238,7 +239,7 @@ describe.skipIf(missing)(`epilogues of linear layers ${missing ? NO_NVRTC : ""}`
           seeded,
           given,
           op,
-          best(20, linearTiles(op), 1),
+          best(20, tileCount(op), 1),
           target(multiprocessors),
         );
         seen.add(decodeFloats("f32", after.get(20) ?? new Uint8Array()).join());

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { elementsOf } from "../../kernels/entry.ts";
 import { linearCandidates, tunableLinear } from "../../kernels/linear/candidates.ts";
-import { type LinearOp, linearTiles } from "../../kernels/linear/linear.ts";
+import type { LinearOp } from "../../kernels/linear/linear.ts";
+import { tileCount } from "../../kernels/linear/tiling.ts";
 import type { BufferId, Target } from "../../src/ir/program.ts";
 import { invariant } from "../../src/util/errors.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
@@ -76,7 +77,7 @@ function scaled(): Layer {
     buffers: (rows) =>
       new Map<BufferId, LabBuffer>([
         ...outputBuffers(given, rows),
-        [squares, { bytes: 4 * rows * linearTiles(shared(rows)) }],
+        [squares, { bytes: 4 * rows * tileCount(shared(rows)) }],
         [sums, scaleSums],
       ]),
     machine: hopperA,

@@ -3,7 +3,7 @@ import { CudaExecutable } from "../../../runtime/cuda/executable.ts";
 import type { CudaSession } from "../../../runtime/cuda/session.ts";
 import type { CudaDriver } from "../../../runtime/driver/driver.ts";
 import { KernelCache } from "../../../runtime/nvrtc/cache.ts";
-import { programCompiler } from "../../../src/api/compile-program.ts";
+import { programCompiler, withoutByEnvironment } from "../../../src/api/compile-program.ts";
 import { cudaHeaders } from "../../../src/api/cuda-headers.ts";
 import { GraphBuilder } from "../../../src/ir/builder.ts";
 import type { FloatDType } from "../../../src/ir/dtype.ts";
@@ -31,16 +31,17 @@ const compiler: ProgramCompiler = {
   },
 };
 
-/** @param warpgroups as in `CudaOptions`. */
+/** @param warpgroups as in `CudaOptions`; by default what the environment says. */
 export function productExecutor(
   driver: CudaDriver,
   ordinal: number,
-  warpgroups = process.env.HYDRANT_WGMMA !== "off",
+  warpgroups?: boolean,
 ): Promise<CudaExecutor> {
   return CudaExecutor.create({
     driver,
     ordinal,
-    warpgroups,
+    ...withoutByEnvironment(),
+    ...(warpgroups === undefined ? {} : { warpgroups }),
     compiler,
     headers: cudaHeaders,
     activations: "stored",
