@@ -104,6 +104,14 @@ function read(driver: CudaDriver, memory: DevicePtr, count = 32): number[] {
 
 const all = (value: number): number[] => new Array<number>(32).fill(value);
 
+/** A graph whose one node repeats its body while the condition holds; every launch begins with a run. */
+function loopGraph(driver: CudaDriver) {
+  const graph = driver.graphCreate();
+  const handle = driver.graphConditionalCreate(graph, 1);
+  const node = { kind: "while", handle, bodies: 1 } as const;
+  return { graph, handle, bodies: driver.graphAddConditionalNode(graph, [], node).bodies };
+}
+
 export const driverCases: readonly DriverCase[] = [
   {
     name: "describes a device",
@@ -393,13 +401,7 @@ extern "C" __global__ void count(int* x, unsigned long long handle, int end) {
 `),
       );
       const x = buffer(driver, 0);
-      const graph = driver.graphCreate();
-      const handle = driver.graphConditionalCreate(graph, 1);
-      const { bodies } = driver.graphAddConditionalNode(graph, [], {
-        kind: "while",
-        handle,
-        bodies: 1,
-      });
+      const { graph, handle, bodies } = loopGraph(driver);
       const stream = driver.streamCreate();
       for (const body of bodies) {
         driver.streamBeginCaptureToGraph(stream, body, []);
@@ -468,13 +470,7 @@ extern "C" __global__ void count(int* x, unsigned long long handle, int end) {
       const count = driver.moduleGetFunction(module, "count");
       for (const fn of [next, count]) driver.functionAttribute(fn, "numRegisters");
       const [x, runs] = [buffer(driver, 0), buffer(driver, 0)];
-      const graph = driver.graphCreate();
-      const handle = driver.graphConditionalCreate(graph, 1);
-      const { bodies } = driver.graphAddConditionalNode(graph, [], {
-        kind: "while",
-        handle,
-        bodies: 1,
-      });
+      const { graph, handle, bodies } = loopGraph(driver);
       const stream = driver.streamCreate();
       for (const body of bodies) {
         driver.streamBeginCaptureToGraph(stream, body, []);

@@ -1,5 +1,7 @@
+import { expect } from "vitest";
 import { cudaError } from "../../runtime/driver/check.ts";
 import type { CudaDriver, Graph } from "../../runtime/driver/driver.ts";
+import { HydrantError } from "../../src/util/errors.ts";
 
 /** What makes something, and what gives it back. */
 const pairs: Readonly<Record<string, string>> = {
@@ -84,4 +86,35 @@ export function failingDriver(real: CudaDriver, at: number, failure: Failure): F
     failed: () => failed,
     live: () => Object.fromEntries([...live].filter(([, number]) => number !== 0)),
   };
+}
+
+/**
+ * Lets every `step`th call of a life fail once, each in a life of its own: what was made is given
+ * back, and the error, if any comes out, is ours. What fails while things are given back concerns
+ * nobody. @returns the calls that failed.
+ */
+export async function failEachOnce(
+  real: CudaDriver,
+  step: number,
+  live: (driver: CudaDriver) => Promise<void>,
+): Promise<ReadonlySet<string>> {
+  const failed = new Set<string>();
+  for (let at = 0; ; at += step) {
+    const failing = failingDriver(real, at, "once");
+    let error: unknown;
+    try {
+      await live(failing.driver);
+    } catch (caught) {
+      error = caught;
+    }
+    const call = failing.failed();
+    if (call === undefined) {
+      // A life in which nothing fails is as it should be.
+      if (error !== undefined) throw error;
+      return failed;
+    }
+    failed.add(call);
+    expect(failing.live(), `after call ${at}, ${call}`).toEqual({});
+    if (error !== undefined) expect(error).toBeInstanceOf(HydrantError);
+  }
 }

@@ -9,10 +9,9 @@ import { openDriver } from "../../runtime/driver/open-driver.ts";
 import type { Session } from "../../runtime/executor.ts";
 import { KernelCache } from "../../runtime/nvrtc/cache.ts";
 import { cudaHeaders } from "../../src/api/cuda-headers.ts";
-import { HydrantError } from "../../src/util/errors.ts";
 import { installedNvrtc, NO_NVRTC } from "../compile/nvrtc-here.ts";
 import { memoryWeights } from "../helpers/memory-weights.ts";
-import { failingDriver } from "./cuda-executor-failing-driver.ts";
+import { failEachOnce, failingDriver } from "./cuda-executor-failing-driver.ts";
 import {
   fixtureCompiler,
   fixtureRow,
@@ -73,21 +72,9 @@ describe.skipIf(installedNvrtc().length === 0)("the CUDA executor when a driver 
 
   it("gives everything back and works again, whichever call it is", async () => {
     const emulator = await openDriver("emulator", { memoryBytes: 4 << 20, sanitizer: false });
-    const failed = new Set<string | undefined>();
-    for (let at = 0; ; at += 3) {
-      const failing = failingDriver(emulator, at, "once");
-      let error: unknown;
-      try {
-        expect(await wholeLife(failing.driver)).toEqual(expected);
-      } catch (caught) {
-        error = caught;
-      }
-      if (failing.failed() === undefined) break;
-      failed.add(failing.failed());
-      expect(failing.live(), `after call ${at}, ${failing.failed()}`).toEqual({});
-      // What fails while things are given back concerns nobody.
-      if (error !== undefined) expect(error).toBeInstanceOf(HydrantError);
-    }
+    const failed = await failEachOnce(emulator, 3, async (driver) => {
+      expect(await wholeLife(driver)).toEqual(expected);
+    });
     expect(failed.size).toBeGreaterThan(25);
     expect(await wholeLife(emulator)).toEqual(expected);
     emulator.close();

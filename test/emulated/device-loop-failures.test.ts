@@ -15,7 +15,7 @@ import type { ProgramCompiler } from "../../src/ir/program.ts";
 import { tensor } from "../../src/ir/shape.ts";
 import { HydrantError } from "../../src/util/errors.ts";
 import { memoryWeights } from "../helpers/memory-weights.ts";
-import { failingDriver } from "./cuda-executor-failing-driver.ts";
+import { failEachOnce, failingDriver } from "./cuda-executor-failing-driver.ts";
 import { onTheEmulator, withoutNvrtc } from "./emulated-executor.ts";
 
 /** A step that commits the token `root` and goes on with the token after; the length grows `by` what it is told. */
@@ -115,20 +115,9 @@ describe.skipIf(withoutNvrtc)(`a loop on the device ${onTheEmulator}`, { timeout
 
   it("gives everything back and works again, whichever call fails", async () => {
     const emulator = await openDriver("emulator", { memoryBytes: 4 << 20, sanitizer: false });
-    const failed = new Set<string | undefined>();
-    for (let at = 0; ; at++) {
-      const failing = failingDriver(emulator, at, "once");
-      let error: unknown;
-      try {
-        expect(await wholeLife(failing.driver)).toEqual(expected);
-      } catch (caught) {
-        error = caught;
-      }
-      if (failing.failed() === undefined) break;
-      failed.add(failing.failed());
-      expect(failing.live(), `after call ${at}, ${failing.failed()}`).toEqual({});
-      if (error !== undefined) expect(error).toBeInstanceOf(HydrantError);
-    }
+    const failed = await failEachOnce(emulator, 1, async (driver) => {
+      expect(await wholeLife(driver)).toEqual(expected);
+    });
     for (const call of ["graphConditionalCreate", "graphAddConditionalNode", "graphInstantiate"])
       expect(failed).toContain(call);
     expect(failed).toContain("streamBeginCaptureToGraph");
